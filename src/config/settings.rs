@@ -1,0 +1,118 @@
+//! The configuration as the server uses it: plain data, one `Default` beside each struct.
+
+use crate::policy::Policy;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// Everything that mailward.toml says.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// `socket`, `socket_mode`, `socket_group`.
+    pub socket: Socket,
+    /// `mode`.
+    pub mode: Mode,
+    /// `max_sessions`, `decision_deadline` and their kin.
+    pub limits: Limits,
+    /// `on_bug`.
+    pub on_bug: OnBug,
+    /// `[restrictions]`, `[classes]` and what they need.
+    pub policy: Policy,
+    /// `[dns]`.
+    pub dns: Dns,
+}
+
+/// Where mailward listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Socket {
+    /// `inet:127.0.0.1:8895`, `inet:[::1]:8895`.
+    Inet(SocketAddr),
+    /// `unix:/path`.
+    Unix {
+        /// The socket's path.
+        path: PathBuf,
+        /// Its permission bits; default 0660.
+        mode: u32,
+        /// Its group by name; default: as the directory gives it.
+        group: Option<String>,
+    },
+}
+
+impl Default for Socket {
+    fn default() -> Self {
+        Self::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 8895)))
+    }
+}
+
+/// Whether decisions take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// They do.
+    #[default]
+    Enforce,
+    /// Decide and log everything, answer "continue".
+    Observe,
+}
+
+/// What a client hears when mailward itself has a bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnBug {
+    /// 451, try again.
+    #[default]
+    Tempfail,
+    /// The mail passes.
+    Accept,
+}
+
+/// Limits of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Concurrent sessions; beyond it a client waits. Default 4000.
+    pub max_sessions: usize,
+    /// Time for one answer, below Postfix's milter_command_timeout of 30 s. Default 20 s.
+    pub decision_deadline: Duration,
+    /// How long sessions in flight may go on after SIGTERM. Default 8 s.
+    pub shutdown_grace: Duration,
+    /// How long a session may be silent; Postfix's own limits are shorter. Default 7210 s.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_sessions: 4000,
+            decision_deadline: Duration::from_secs(20),
+            shutdown_grace: Duration::from_secs(8),
+            idle_timeout: Duration::from_secs(7210),
+        }
+    }
+}
+
+/// `[dns]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// The servers, in the order in which they are asked; empty: those of /etc/resolv.conf.
+    pub nameservers: Vec<SocketAddr>,
+    /// Time of one try at one server. Default 2 s.
+    pub timeout: Duration,
+    /// Tries over all servers. Default 3.
+    pub tries: u32,
+    /// Questions in flight at once. Default 512.
+    pub max_in_flight: usize,
+    /// Memory of the cache in bytes. Default 32 MiB.
+    pub cache_size: u64,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self {
+            nameservers: Vec::new(),
+            timeout: Duration::from_secs(2),
+            tries: 3,
+            max_in_flight: 512,
+            cache_size: 32 << 20,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What one restriction or one table entry says: the actions of access(5).
+
+use crate::smtp::reply::Reply;
+use serde::Serialize;
+
+/// The name of a restriction class: its place in the policy's list of classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct ClassId(pub usize);
+
+/// What a restriction says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing: the next entry decides.
+    Dunno,
+    /// This list permits.
+    Ok,
+    /// Refuse with this reply, 4xx or 5xx; defer_if_reject turns a 5xx into its 4xx.
+    Reject(Reply),
+    /// A fault of the configuration or of a table, found only now: warn_if_reject does not soften it.
+    Fault(Reply),
+    /// Go on; if the mail would be accepted in the end, answer this instead.
+    DeferIfPermit(Reply),
+    /// Go on; if a later entry of this list refuses with 5xx, answer this instead.
+    DeferIfReject(Reply),
+    /// Accept and drop the message with all recipients.
+    Discard(String),
+    /// Go on; at the end of the message change it.
+    Amend(Amendment),
+    /// Go on; log a line. `word` is `info` or `warn`.
+    Remark {
+        /// Postfix's word for the line.
+        word: &'static str,
+        /// The administrator's text.
+        text: String,
+    },
+    /// Evaluate a restriction class in this place.
+    Class(ClassId),
+}
+
+impl Action {
+    /// The word for traces.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Dunno => "dunno",
+            Self::Ok => "ok",
+            Self::Reject(reply) if reply.code.class() == 4 => "defer",
+            Self::Reject(_) => "reject",
+            Self::Fault(_) => "fault",
+            Self::DeferIfPermit(_) => "defer_if_permit",
+            Self::DeferIfReject(_) => "defer_if_reject",
+            Self::Discard(_) => "discard",
+            Self::Amend(amendment) => amendment.word(),
+            Self::Remark { word, .. } => word,
+            Self::Class(_) => "class",
+        }
+    }
+}
+
+/// A change of the message, carried out at its end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Amendment {
+    /// HOLD: quarantine the message, for this reason.
+    Hold(String),
+    /// PREPEND: a header field above all others.
+    Prepend {
+        /// The field's name.
+        name: String,
+        /// The field's value.
+        value: String,
+    },
+    /// REDIRECT: this recipient instead of all others.
+    Redirect(String),
+    /// BCC: this recipient beside the others.
+    Bcc(String),
+}
+
+impl Amendment {
+    /// Postfix's word, as in "triggers HOLD action".
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Hold(_) => "hold",
+            Self::Prepend { .. } => "prepend",
+            Self::Redirect(_) => "redirect",
+            Self::Bcc(_) => "bcc",
+        }
+    }
+}
+
+/// Which changes of a message a policy may ask for: what the milter negotiates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amends {
+    /// HOLD.
+    pub quarantine: bool,
+    /// PREPEND.
+    pub headers: bool,
+    /// REDIRECT and BCC.
+    pub recipients: bool,
+}
+
+impl Amends {
+    /// Both together.
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            quarantine: self.quarantine || other.quarantine,
+            headers: self.headers || other.headers,
+            recipients: self.recipients || other.recipients,
+        }
+    }
+
+    /// Whether anything may be changed.
+    pub fn any(self) -> bool {
+        self.quarantine || self.headers || self.recipients
+    }
+}

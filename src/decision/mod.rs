@@ -1,0 +1,149 @@
+//! The shared record of a decision: what was asked, every step, and the verdict. Log, `explain` and later `why` and
+//! `report` print this one value.
+
+pub mod action;
+pub mod text;
+
+use crate::{
+    lookup::Looked,
+    origin::Origin,
+    request::{DecisionId, Event, Request, Stage},
+    smtp::reply::Reply,
+};
+use action::{Action, Amendment};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What the client is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Go on.
+    Pass,
+    /// Refused, for now or for good.
+    Reply(Reply),
+    /// Accepted and dropped, with all recipients.
+    Discard(String),
+}
+
+/// What is carried from list to list: the first reason for which a permit must become a deferral.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Deferrals {
+    /// Postfix's defer_if_permit slot.
+    pub if_permit: Option<Deferral>,
+}
+
+/// A deferral and the entry that asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Deferral {
+    /// The reply, should it come to that.
+    pub reply: Reply,
+    /// The entry.
+    pub rule: Rule,
+}
+
+/// The list entry that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// The list it stands in.
+    pub stage: Stage,
+    /// The entry as written.
+    pub text: Arc<str>,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// What the restriction said.
+    Said(Action),
+    /// It refused or deferred under warn_if_reject: only logged.
+    Warned(Reply),
+    /// It refused, and an earlier defer_if_reject made that temporary.
+    Softened(Reply),
+    /// A class ran to its end without a decision.
+    EndOfClass,
+}
+
+/// One entry that was evaluated.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// The entry.
+    pub rule: Rule,
+    /// How deep in restriction classes it stands; 0 is the list itself.
+    pub depth: usize,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, where the restriction said so.
+    pub reason: Option<String>,
+    /// The questions it asked, with their answers.
+    pub lookups: Vec<Looked>,
+}
+
+/// Something to be logged beside the decision: INFO, WARN, warn_if_reject, HOLD …
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Remark {
+    /// Postfix's word: `info`, `warn`, `hold`, `reject_warning` …
+    pub word: &'static str,
+    /// The text.
+    pub text: String,
+    /// The entry.
+    pub rule: Rule,
+}
+
+/// What the decision was about, in the words of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// `name[address]`.
+    pub client: String,
+    /// The HELO name.
+    pub helo: Option<String>,
+    /// The sender as typed; empty for the null sender.
+    pub sender: Option<String>,
+    /// The recipient as typed.
+    pub recipient: Option<String>,
+    /// The SASL login.
+    pub login: Option<String>,
+    /// The queue id.
+    pub queue_id: Option<String>,
+}
+
+impl Summary {
+    /// The words for a request.
+    pub fn of(request: &Request<'_>) -> Self {
+        let typed = |path: &crate::request::envelope::Path| path.address.typed.clone();
+        Self {
+            client: request.session.client.host(),
+            helo: request.helo().map(str::to_owned),
+            sender: request.sender().map(typed),
+            recipient: request.recipient.map(typed),
+            login: request.session.login.as_ref().map(|login| login.name.clone()),
+            queue_id: request.envelope.queue_id.clone(),
+        }
+    }
+}
+
+/// One answer to one event, with its whole history.
+#[derive(Clone, Debug, Serialize)]
+pub struct Decision {
+    /// Its name.
+    pub id: DecisionId,
+    /// The event.
+    pub event: Event,
+    /// What it was about.
+    pub summary: Summary,
+    /// The answer.
+    pub verdict: Verdict,
+    /// The entry that decided; `None` where the lists ran to their end.
+    pub rule: Option<Rule>,
+    /// Every entry that was evaluated, in order.
+    pub steps: Vec<Step>,
+    /// What is to be changed in the message at its end.
+    pub amendments: Vec<Amendment>,
+    /// What else is to be logged.
+    pub remarks: Vec<Remark>,
+    /// What the next event of the session starts with.
+    pub deferrals: Deferrals,
+}

@@ -1,0 +1,1 @@
+//! The one way of printing a decision.

@@ -1,0 +1,12 @@
+//! mailward
+
+pub mod config;
+pub mod decision;
+pub mod lookup;
+pub mod origin;
+pub mod policy;
+pub mod request;
+pub mod restriction;
+pub mod smtp;
+pub mod table;
+pub mod time;

@@ -1,0 +1,209 @@
+//! Questions that rules ask of the outside, and the handle through which they ask.
+//!
+//! A rule never waits: it asks [`Lookups`], and an answer that is not there yet is [`Pending`]. The edge asks what
+//! is wanted and evaluates again.
+
+pub mod answers;
+pub mod identity;
+
+use crate::smtp::domain::Domain;
+use answers::{Answer, Answered, Answers, DnsAnswer, Mx};
+use serde::Serialize;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+/// A question to the outside.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Lookup {
+    /// IPv4 addresses of a name.
+    A(Domain),
+    /// IPv6 addresses of a name.
+    Aaaa(Domain),
+    /// Mail exchangers of a domain.
+    Mx(Domain),
+    /// Name servers of a domain.
+    Ns(Domain),
+    /// Texts of a name.
+    Txt(Domain),
+    /// The names of an address.
+    Ptr(IpAddr),
+    /// Something that writes, for the tests of the loop: no rule of this crate asks it yet.
+    #[cfg(test)]
+    Write(u8),
+}
+
+impl Lookup {
+    /// Whether asking changes something, such as a greylist's row. Such a question is never asked ahead, and only when
+    /// every list of the event is otherwise settled and would permit.
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::A(_) | Self::Aaaa(_) | Self::Mx(_) | Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => false,
+            #[cfg(test)]
+            Self::Write(_) => true,
+        }
+    }
+
+    /// The answer "no such records", in the question's type.
+    pub fn not_found(&self) -> Answer {
+        match self {
+            Self::A(_) => Answer::A(DnsAnswer::NotFound),
+            Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::NotFound),
+            Self::Mx(_) => Answer::Mx(DnsAnswer::NotFound),
+            Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::NotFound),
+            #[cfg(test)]
+            Self::Write(_) => Answer::Text(DnsAnswer::NotFound),
+        }
+    }
+
+    /// The answer "could not be found out", in the question's type.
+    pub fn temporary(&self, reason: &'static str) -> Answer {
+        match self {
+            Self::A(_) => Answer::A(DnsAnswer::Temporary(reason)),
+            Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::Temporary(reason)),
+            Self::Mx(_) => Answer::Mx(DnsAnswer::Temporary(reason)),
+            Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::Temporary(reason)),
+            #[cfg(test)]
+            Self::Write(_) => Answer::Text(DnsAnswer::Temporary(reason)),
+        }
+    }
+}
+
+/// `A mail.example.net`, the form of traces.
+impl fmt::Display for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::A(name) => write!(f, "A {name}"),
+            Self::Aaaa(name) => write!(f, "AAAA {name}"),
+            Self::Mx(name) => write!(f, "MX {name}"),
+            Self::Ns(name) => write!(f, "NS {name}"),
+            Self::Txt(name) => write!(f, "TXT {name}"),
+            Self::Ptr(address) => write!(f, "PTR {address}"),
+            #[cfg(test)]
+            Self::Write(number) => write!(f, "WRITE {number}"),
+        }
+    }
+}
+
+/// An answer that is not there yet. Only [`Lookups`] can make one; a rule passes it on with `?`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pending(());
+
+/// A question that a step asked, with its answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Looked {
+    /// The question.
+    pub lookup: Lookup,
+    /// The answer.
+    pub answer: Answer,
+    /// How long it took; zero from a cache.
+    #[serde(rename = "took_ms", serialize_with = "millis")]
+    pub took: Duration,
+}
+
+fn millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl fmt::Display for Looked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.lookup, self.answer)?;
+        if self.took >= Duration::from_millis(1) {
+            write!(f, " ({} ms)", self.took.as_millis())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The handle through which one restriction asks. It remembers what was asked, for the trace and for the edge.
+#[derive(Debug)]
+pub struct Lookups<'a> {
+    answers: &'a Answers,
+    wanted: Vec<Lookup>,
+    used: Vec<Looked>,
+    note: Option<String>,
+}
+
+impl<'a> Lookups<'a> {
+    /// A handle over the answers that are there.
+    pub fn new(answers: &'a Answers) -> Self {
+        Self { answers, wanted: Vec::new(), used: Vec::new(), note: None }
+    }
+
+    /// The IPv4 addresses of a name; a name that DNS cannot be asked for is not found.
+    ///
+    /// # Errors
+    /// [`Pending`] until the answer is there; so with all of them.
+    pub fn a(&mut self, name: Option<&Domain>) -> Result<&'a DnsAnswer<Ipv4Addr>, Pending> {
+        let Some(name) = name else { return Ok(&DnsAnswer::NotFound) };
+        match self.ask(Lookup::A(name.clone())) {
+            Some(Answer::A(answer)) => Ok(answer),
+            _ => Err(Pending(())),
+        }
+    }
+
+    /// The IPv6 addresses of a name.
+    pub fn aaaa(&mut self, name: Option<&Domain>) -> Result<&'a DnsAnswer<Ipv6Addr>, Pending> {
+        let Some(name) = name else { return Ok(&DnsAnswer::NotFound) };
+        match self.ask(Lookup::Aaaa(name.clone())) {
+            Some(Answer::Aaaa(answer)) => Ok(answer),
+            _ => Err(Pending(())),
+        }
+    }
+
+    /// The mail exchangers of a domain, in the order of the DNS reply.
+    pub fn mx(&mut self, name: Option<&Domain>) -> Result<&'a DnsAnswer<Mx>, Pending> {
+        let Some(name) = name else { return Ok(&DnsAnswer::NotFound) };
+        match self.ask(Lookup::Mx(name.clone())) {
+            Some(Answer::Mx(answer)) => Ok(answer),
+            _ => Err(Pending(())),
+        }
+    }
+
+    /// The names of an address.
+    pub fn ptr(&mut self, address: IpAddr) -> Result<&'a DnsAnswer<Arc<str>>, Pending> {
+        match self.ask(Lookup::Ptr(address)) {
+            Some(Answer::Text(answer)) => Ok(answer),
+            _ => Err(Pending(())),
+        }
+    }
+
+    /// Asks something that writes, for the tests of the loop.
+    #[cfg(test)]
+    pub(crate) fn write(&mut self, number: u8) -> Result<&'a DnsAnswer<Arc<str>>, Pending> {
+        match self.ask(Lookup::Write(number)) {
+            Some(Answer::Text(answer)) => Ok(answer),
+            _ => Err(Pending(())),
+        }
+    }
+
+    /// Says in a few words why the rule answers as it does, for the trace.
+    pub fn note(&mut self, reason: impl Into<String>) {
+        self.note = Some(reason.into());
+    }
+
+    /// Takes what was asked without an answer so far.
+    pub fn take_wanted(&mut self) -> Vec<Lookup> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// Takes the questions and answers that the last rule used, and its reason.
+    pub fn take_used(&mut self) -> (Vec<Looked>, Option<String>) {
+        (std::mem::take(&mut self.used), self.note.take())
+    }
+
+    fn ask(&mut self, lookup: Lookup) -> Option<&'a Answer> {
+        let Some(Answered { answer, took }) = self.answers.get(&lookup) else {
+            if !self.wanted.contains(&lookup) {
+                self.wanted.push(lookup);
+            }
+            return None;
+        };
+        self.used.push(Looked { lookup, answer: answer.clone(), took: *took });
+        Some(answer)
+    }
+}

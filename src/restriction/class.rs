@@ -1,0 +1,18 @@
+//! A restriction class in a list: smtpd_restriction_classes. The loop evaluates the class in its place.
+
+use super::Restriction;
+use crate::{
+    decision::action::{Action, ClassId},
+    lookup::{Lookups, Pending},
+    request::Request,
+};
+
+/// The entry that stands for a class. Its name comes from the configuration, so the registry does not have it.
+#[derive(Debug)]
+pub struct Class(pub ClassId);
+
+impl Restriction for Class {
+    fn check(&self, _: &Request<'_>, _: &mut Lookups<'_>) -> Result<Action, Pending> {
+        Ok(Action::Class(self.0))
+    }
+}

@@ -1,0 +1,183 @@
+//! An envelope address as typed and as table keys need it (RFC 5321 section 4.1.2).
+
+use super::{domain, text};
+use serde::Serialize;
+
+/// A sender's or recipient's address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Address {
+    /// As typed, in internal form: without brackets, source route and quotes. Empty for the null sender.
+    /// This is what replies and logs show and what `reject_non_fqdn_*` judges.
+    pub typed: String,
+    /// After the MTA's rewriting, lower case, in external (quoted) form: the macro `{mail_addr}` or `{rcpt_addr}`,
+    /// else the typed address folded. Access tables and domain lookups work on it.
+    pub rewritten: String,
+}
+
+impl Address {
+    /// Reads the first argument of MAIL or RCPT; `rewritten` is the macro, where the MTA sends one.
+    pub fn from_wire(argument: &[u8], rewritten: Option<&[u8]>) -> Self {
+        let argument = text::from_wire(argument);
+        let external = strip_route(strip_brackets(argument.trim()));
+        let typed = unquote(external);
+        let rewritten = match rewritten {
+            Some(bytes) => text::from_wire(bytes).to_lowercase(),
+            None => external.strip_suffix('.').unwrap_or(external).to_lowercase(),
+        };
+        Self { typed, rewritten }
+    }
+
+    /// An address written by an administrator, in a test or on a command line.
+    pub fn new(address: &str) -> Self {
+        Self::from_wire(address.as_bytes(), None)
+    }
+
+    /// Whether this is the null sender `<>`.
+    pub fn is_null(&self) -> bool {
+        self.typed.is_empty()
+    }
+
+    /// The domain as typed: what follows the last `@`; `None` without one.
+    pub fn typed_domain(&self) -> Option<&str> {
+        self.typed.rsplit_once('@').map(|(_, domain)| domain)
+    }
+
+    /// The domain after rewriting; `None` for an address without one.
+    pub fn domain(&self) -> Option<&str> {
+        self.rewritten.rsplit_once('@').map(|(_, domain)| domain)
+    }
+
+    /// The rewritten address in internal (unquoted) form.
+    pub fn internal(&self) -> String {
+        unquote(&self.rewritten)
+    }
+}
+
+/// `<user@domain>` without its brackets. Postfix also lets addresses without brackets pass.
+fn strip_brackets(argument: &str) -> &str {
+    let inner = argument.strip_prefix('<').unwrap_or(argument);
+    inner.strip_suffix('>').unwrap_or(inner)
+}
+
+/// Removes a source route: `@a,@b:user@domain` is `user@domain` (RFC 5321 appendix C).
+fn strip_route(address: &str) -> &str {
+    if !address.starts_with('@') {
+        return address;
+    }
+    address.split_once(':').map_or(address, |(_, rest)| rest)
+}
+
+/// From external to internal form: quotes and backslashes of the local part go (Postfix's unquote_822_local()).
+fn unquote(address: &str) -> String {
+    if !address.contains(['"', '\\']) {
+        return address.to_owned();
+    }
+    let (local, domain) = match address.rfind('@') {
+        Some(at) => address.split_at(at),
+        None => (address, ""),
+    };
+    let mut out = String::with_capacity(address.len());
+    let mut characters = local.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => {}
+            '\\' => out.extend(characters.next()),
+            other => out.push(other),
+        }
+    }
+    out.push_str(domain);
+    out
+}
+
+/// The keys of access(5) for an address, in order: the complete address, the one without its extension, the domain,
+/// its parents, `user+ext@`, `user@`. Only the first is tried in pattern tables.
+///
+/// `delimiters` are Postfix's `recipient_delimiter` characters; with `parents` false the parent domains are tried as
+/// `.domain` (parent_domain_matches_subdomains without smtpd_access_maps).
+pub fn access_keys(address: &str, delimiters: &str, parents: bool) -> Vec<String> {
+    let Some((local, domain)) = address.rsplit_once('@') else { return vec![address.to_owned()] };
+    let bare = strip_extension(local, delimiters);
+    let mut keys = vec![address.to_owned()];
+    keys.extend(bare.map(|bare| format!("{bare}@{domain}")));
+    keys.extend(domain_keys(domain, parents));
+    keys.push(format!("{local}@"));
+    keys.extend(bare.map(|bare| format!("{bare}@")));
+    keys
+}
+
+/// The keys of access(5) for a host name: the name, then its parents as `parent` or, with `parents` false, as
+/// `.parent`. An IP address has no parents.
+pub fn domain_keys(name: &str, parents: bool) -> Vec<String> {
+    let mut keys = vec![name.to_owned()];
+    if !domain::is_address(name) {
+        keys.extend(domain::parents(name).map(|p| if parents { p.to_owned() } else { format!(".{p}") }));
+    }
+    keys
+}
+
+/// The local part without its extension; `None` if it has none (Postfix's split_addr(): never for reserved names
+/// such as `owner-list` or `list-request` when the delimiter is `-`, and never at the first character).
+fn strip_extension<'a>(local: &'a str, delimiters: &str) -> Option<&'a str> {
+    if local.eq_ignore_ascii_case("mailer-daemon") || local.eq_ignore_ascii_case("double-bounce") {
+        return None;
+    }
+    if delimiters.contains('-') && (local.starts_with("owner-") || local.ends_with("-request")) {
+        return None;
+    }
+    let at = local.find(|c| delimiters.contains(c))?;
+    (at > 0).then(|| &local[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_postfix_reads_them() {
+        let cases = [
+            ("<user@example.net>", "user@example.net"),
+            ("user@example.net", "user@example.net"),
+            ("<@a.example,@b.example:user@example.net>", "user@example.net"),
+            ("<\"a b\"@example.net>", "a b@example.net"),
+            ("<a\\@b@example.net>", "a@b@example.net"),
+            ("<>", ""),
+            ("", ""),
+        ];
+        for (wire, want) in cases {
+            assert_eq!(Address::from_wire(wire.as_bytes(), None).typed, want, "{wire}");
+        }
+    }
+
+    #[test]
+    fn the_macro_wins_over_the_typed_form() {
+        let address = Address::from_wire(b"<Bob>", Some(b"bob@origin.example"));
+        assert_eq!((address.typed.as_str(), address.domain()), ("Bob", Some("origin.example")));
+        assert_eq!(address.typed_domain(), None);
+        assert_eq!(Address::new("<A@Good.Test.>").rewritten, "a@good.test");
+    }
+
+    #[test]
+    fn address_keys_come_in_the_order_of_access_5() {
+        let want = [
+            "user+x@a.example.net",
+            "user@a.example.net",
+            "a.example.net",
+            "example.net",
+            "net",
+            "user+x@",
+            "user@",
+        ];
+        assert_eq!(access_keys("user+x@a.example.net", "+", true), want);
+        let want = ["user+x@a.net", "a.net", ".net", "user+x@"];
+        assert_eq!(access_keys("user+x@a.net", "", false), want);
+        assert_eq!(access_keys("", "+", true), [""]);
+        assert_eq!(access_keys("owner-list@a", "-", true), ["owner-list@a", "a", "owner-list@"]);
+    }
+
+    #[test]
+    fn an_address_as_name_has_no_parents() {
+        assert_eq!(domain_keys("192.0.2.1", true), ["192.0.2.1"]);
+        assert_eq!(domain_keys("mail.foo.cn", true), ["mail.foo.cn", "foo.cn", "cn"]);
+        assert_eq!(domain_keys("mail.foo.cn", false), ["mail.foo.cn", ".foo.cn", ".cn"]);
+    }
+}

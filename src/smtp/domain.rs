@@ -1,0 +1,171 @@
+//! Host and domain names: Postfix's valid_hostname(), parent domains, A-labels (RFC 1035, RFC 5890).
+
+use serde::{Serialize, Serializer};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+/// The longest host name, in bytes (valid_hostname.h).
+pub const HOSTNAME_LIMIT: usize = 255;
+/// The longest label, in bytes (RFC 1035 section 2.3.4).
+pub const LABEL_LIMIT: usize = 63;
+
+/// A name that DNS can be asked for: a valid host name in lower-case A-labels, no trailing dot, not an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Domain(Arc<str>);
+
+impl Domain {
+    /// The name to ask DNS for, or `None` where Postfix's dns_lookup() says "not found" without a query: a name
+    /// with a trailing dot, an empty label, a leading hyphen, digits only, or an IP address. Labels that are not
+    /// ASCII are converted to A-labels (UTS 46, non-transitional).
+    pub fn for_query(name: &str) -> Option<Self> {
+        let ascii = if name.is_ascii() { None } else { Some(to_ascii(name)?) };
+        let name = ascii.as_deref().unwrap_or(name);
+        if !valid_hostname(name) || is_address(name) {
+            return None;
+        }
+        Some(Self(name.to_ascii_lowercase().into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The domain without its leftmost label; `None` for a single label.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, rest) = self.0.split_once('.')?;
+        Self::for_query(rest)
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Domain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Postfix's valid_hostname(): labels of 1 to 63 letters, digits, `_` and `-` (not at the label's edges), at most
+/// 255 bytes, no leading or trailing dot, and at least one character that is neither digit nor dot.
+pub fn valid_hostname(name: &str) -> bool {
+    if name.is_empty() || name.len() > HOSTNAME_LIMIT {
+        return false;
+    }
+    let label_ok = |label: &str| {
+        !label.is_empty()
+            && label.len() <= LABEL_LIMIT
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    };
+    name.split('.').all(label_ok) && name.bytes().any(|b| !b.is_ascii_digit() && b != b'.')
+}
+
+/// As [`valid_hostname`], for a name that may hold U-labels (Postfix's valid_utf8_hostname()).
+pub fn valid_utf8_hostname(name: &str) -> bool {
+    if name.is_ascii() { valid_hostname(name) } else { to_ascii(name).is_some_and(|n| valid_hostname(&n)) }
+}
+
+fn to_ascii(name: &str) -> Option<String> {
+    idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY).ok().map(|n| n.into_owned())
+}
+
+/// Postfix's valid_hostaddr(): whether the text is an IPv4 or IPv6 address without brackets or prefix.
+pub fn is_address(text: &str) -> bool {
+    ipv4(text).is_some() || ipv6(text).is_some()
+}
+
+/// Postfix's valid_ipv4_hostaddr(): four decimal octets, leading zeros allowed; the first octet may only be zero
+/// if all are.
+pub fn ipv4(text: &str) -> Option<Ipv4Addr> {
+    let mut octets = [0u8; 4];
+    let mut parts = text.split('.');
+    for octet in &mut octets {
+        let part = parts.next()?;
+        if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        *octet = part.parse::<u16>().ok().and_then(|n| u8::try_from(n).ok())?;
+    }
+    if parts.next().is_some() || (octets[0] == 0 && octets != [0; 4]) {
+        return None;
+    }
+    Some(Ipv4Addr::from(octets))
+}
+
+/// Postfix's valid_ipv6_hostaddr(): an IPv6 address without zone.
+pub fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok()
+}
+
+/// Either family.
+pub fn address(text: &str) -> Option<IpAddr> {
+    ipv4(text).map(IpAddr::V4).or_else(|| ipv6(text).map(IpAddr::V6))
+}
+
+/// The parent domains of a name, nearest first, by stripping up to and including the next dot: `a.b.c` gives
+/// `b.c` and `c`. The empty name is never given. Source: access(5), Postfix's check_domain_access().
+pub fn parents(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(name.split_once('.').map(|(_, rest)| rest), |rest| {
+        rest.split_once('.').map(|(_, rest)| rest)
+    })
+    .filter(|rest| !rest.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_are_those_of_postfix() {
+        let valid = ["a", "_", "1f", "1-2", "f.2.3.4", "a-a", "under_score.example", "xn--1xa.porcupine.org"];
+        let invalid =
+            ["", ".", "a.", ".a", "a..b", "-a", "a-", "123", "1.2.3", "321", "*.b", "a b", "a@b", "größe"];
+        for name in valid {
+            assert!(valid_hostname(name), "{name}");
+        }
+        for name in invalid {
+            assert!(!valid_hostname(name), "{name}");
+        }
+        assert!(valid_hostname(&format!("{}.a", "x".repeat(63))));
+        assert!(!valid_hostname(&format!("{}.a", "x".repeat(64))));
+        assert!(!valid_hostname(&"x.".repeat(127).replace("x.", "x.x")));
+    }
+
+    #[test]
+    fn addresses_are_those_of_postfix() {
+        for text in ["1.2.3.4", "01.2.3.4", "0.0.0.0", "::1", "2001:db8::1", "::ffff:1.2.3.4"] {
+            assert!(is_address(text), "{text}");
+        }
+        for text in ["0.2.3.4", "1.2.3", "1.2.3.4.5", "256.1.1.1", ":a::b", "a::b:", "1.2.3.", "a.b.c.d", ""]
+        {
+            assert!(!is_address(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_name_is_lower_case_ascii_or_nothing() {
+        let domain = |name| Domain::for_query(name).map(|d| d.to_string());
+        assert_eq!(domain("Mail.Example.NET").as_deref(), Some("mail.example.net"));
+        assert_eq!(domain("größe.example").as_deref(), Some("xn--gre-6ka8i.example"));
+        for name in ["example.net.", "1.2.3.4", "1.2.3", "a..b", "-a.example", "", "a b", "::1"] {
+            assert_eq!(domain(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn parents_stop_at_the_last_label() {
+        assert_eq!(parents("a.b.c").collect::<Vec<_>>(), ["b.c", "c"]);
+        assert_eq!(parents("a.b.").collect::<Vec<_>>(), ["b."]);
+        assert_eq!(parents("a").count(), 0);
+        assert_eq!(parents("").count(), 0);
+    }
+}
