@@ -9,4 +9,6 @@ pub mod request;
 pub mod restriction;
 pub mod smtp;
 pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod time;

@@ -7,7 +7,7 @@ pub mod answers;
 pub mod identity;
 
 use crate::smtp::domain::Domain;
-use answers::{Answer, Answered, Answers, DnsAnswer, Mx};
+use answers::{Answer, Answered, Answers, DnsAnswer, DnsStatus, Mx};
 use serde::Serialize;
 use std::{
     fmt,
@@ -123,15 +123,63 @@ impl fmt::Display for Looked {
 #[derive(Debug)]
 pub struct Lookups<'a> {
     answers: &'a Answers,
+    eager: bool,
     wanted: Vec<Lookup>,
     used: Vec<Looked>,
     note: Option<String>,
 }
 
 impl<'a> Lookups<'a> {
-    /// A handle over the answers that are there.
+    /// A handle over the answers that are there. Rules ask ahead what they may need later.
     pub fn new(answers: &'a Answers) -> Self {
-        Self { answers, wanted: Vec::new(), used: Vec::new(), note: None }
+        Self { answers, eager: true, wanted: Vec::new(), used: Vec::new(), note: None }
+    }
+
+    /// A handle through which only what Postfix would ask is asked, one question after the other: `lookahead = false`.
+    pub fn frugal(answers: &'a Answers) -> Self {
+        Self { eager: false, ..Self::new(answers) }
+    }
+
+    /// Whether rules ask ahead.
+    pub fn eager(&self) -> bool {
+        self.eager
+    }
+
+    /// Names the questions that may follow, so that they are asked in one round. The rule still asks them one after
+    /// the other, as Postfix does, and only those stand in the trace. A question that writes is never asked ahead.
+    pub fn ahead(&mut self, questions: impl IntoIterator<Item = Lookup>) {
+        if !self.eager {
+            return;
+        }
+        for lookup in questions {
+            if !lookup.writes() && self.answers.get(&lookup).is_none() && !self.wanted.contains(&lookup) {
+                self.wanted.push(lookup);
+            }
+        }
+    }
+
+    /// One name asked for several types in this order, as Postfix's dns_lookup_r(): the first answer that is `enough`
+    /// ends the search, else the strongest one counts. A name that DNS cannot be asked for is not found.
+    ///
+    /// # Errors
+    /// [`Pending`] until the answers that matter are there.
+    pub fn strongest(
+        &mut self,
+        name: Option<&Domain>,
+        types: [fn(Domain) -> Lookup; 3],
+        enough: fn(DnsStatus) -> bool,
+    ) -> Result<DnsStatus, Pending> {
+        let Some(name) = name else { return Ok(DnsStatus::NotFound) };
+        self.ahead(types.map(|question| question(name.clone())));
+        let mut strongest = DnsStatus::NotFound;
+        for question in types {
+            let status = self.ask(question(name.clone())).map(Answer::status).ok_or(Pending(()))?;
+            if enough(status) {
+                return Ok(status);
+            }
+            strongest = strongest.max(status);
+        }
+        Ok(strongest)
     }
 
     /// The IPv4 addresses of a name; a name that DNS cannot be asked for is not found.
@@ -186,7 +234,8 @@ impl<'a> Lookups<'a> {
         self.note = Some(reason.into());
     }
 
-    /// Takes what was asked without an answer so far.
+    /// Takes what was asked without an answer so far. After a rule that answered these are questions asked ahead that
+    /// it turned out not to need: drop them.
     pub fn take_wanted(&mut self) -> Vec<Lookup> {
         std::mem::take(&mut self.wanted)
     }

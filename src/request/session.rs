@@ -23,7 +23,7 @@ pub struct Session {
 pub const UNKNOWN: &str = "unknown";
 
 /// The client as its connection shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Client {
     /// Its address, IPv4-mapped ones as IPv4; `None` for a family without addresses.
     pub address: Option<IpAddr>,
@@ -31,12 +31,6 @@ pub struct Client {
     pub port: u16,
     /// Its names; [`Identity::default`] until they are known.
     pub identity: Identity,
-}
-
-impl Default for Client {
-    fn default() -> Self {
-        Self { address: None, port: 0, identity: Identity::default() }
-    }
 }
 
 /// What DNS says about the client's address, as smtpd_peer.c finds it out.

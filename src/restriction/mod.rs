@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod class;
+mod permit;
 
 use crate::{
     decision::action::{Action, Amends},
@@ -61,7 +62,7 @@ pub struct Kind {
 
 /// All kinds, in the order of the manual.
 pub fn registry() -> impl Iterator<Item = &'static Kind> {
-    let families: [&'static [Kind]; 0] = [];
+    let families = [permit::KINDS];
     families.into_iter().flatten()
 }
 
