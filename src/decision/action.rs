@@ -86,6 +86,14 @@ impl Amendment {
             Self::Bcc(_) => "bcc",
         }
     }
+
+    /// The administrator's words behind the action, for the log; empty without any.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Hold(text) | Self::Redirect(text) | Self::Bcc(text) => text,
+            Self::Prepend { .. } => "",
+        }
+    }
 }
 
 /// Which changes of a message a policy may ask for: what the milter negotiates.

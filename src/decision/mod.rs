@@ -82,6 +82,13 @@ pub struct Step {
     pub lookups: Vec<Looked>,
 }
 
+impl Step {
+    /// Whether the entry could not do its work because of what the configuration or a table says.
+    pub fn is_fault(&self) -> bool {
+        matches!(self.outcome, Outcome::Said(Action::Fault(_)))
+    }
+}
+
 /// Something to be logged beside the decision: INFO, WARN, warn_if_reject, HOLD …
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Remark {

@@ -1,1 +1,138 @@
-//! The one way of printing a decision.
+//! The one way of printing a decision: the log line in the words of Postfix's smtpd, and the trace of its steps.
+
+use super::{Decision, Outcome, Remark, Rule, Step, Summary, Verdict};
+use crate::smtp::text::escaped;
+use std::fmt::{self, Write as _};
+
+/// The log line of a decision: `reject: RCPT from name[addr]: 450 …; from=<> to=<> helo=<> rule=…, where=…, id=…`.
+///
+/// With `observed` (mode = "observe") a refusal reads `reject_warning:`, so that nothing bans a host for it.
+#[derive(Debug)]
+pub struct LogLine<'a> {
+    /// The decision.
+    pub decision: &'a Decision,
+    /// Whether it takes no effect.
+    pub observed: bool,
+}
+
+impl fmt::Display for LogLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decision = self.decision;
+        let (word, text) = match &decision.verdict {
+            Verdict::Pass => ("permit", String::from("permitted")),
+            Verdict::Reply(reply) if self.observed => ("reject_warning", reply.to_string()),
+            Verdict::Reply(reply) => ("reject", reply.to_string()),
+            Verdict::Discard(text) => ("discard", format!("message discarded {text}").trim_end().to_owned()),
+        };
+        line(f, decision, word, &text, decision.rule.as_ref())
+    }
+}
+
+/// The log line of a remark of a decision: INFO, WARN, HOLD, `reject_warning` …
+#[derive(Debug)]
+pub struct RemarkLine<'a> {
+    /// The decision.
+    pub decision: &'a Decision,
+    /// The remark.
+    pub remark: &'a Remark,
+}
+
+impl fmt::Display for RemarkLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        line(f, self.decision, self.remark.word, &self.remark.text, Some(&self.remark.rule))
+    }
+}
+
+fn line(
+    f: &mut fmt::Formatter<'_>,
+    decision: &Decision,
+    word: &str,
+    text: &str,
+    rule: Option<&Rule>,
+) -> fmt::Result {
+    let summary = &decision.summary;
+    write!(f, "{word}: {} from {}: {};", decision.event.word(), escaped(&summary.client), escaped(text))?;
+    envelope(f, summary)?;
+    match rule {
+        Some(rule) => write!(f, " rule={}, where={}", escaped(&rule.text), rule.origin)?,
+        None => f.write_str(" rule=end of lists")?,
+    }
+    write!(f, ", id={}", decision.id)?;
+    match &summary.queue_id {
+        Some(queue_id) => write!(f, ", queue_id={}", escaped(queue_id)),
+        None => Ok(()),
+    }
+}
+
+fn envelope(f: &mut fmt::Formatter<'_>, summary: &Summary) -> fmt::Result {
+    let fields = [
+        ("from", &summary.sender),
+        ("to", &summary.recipient),
+        ("helo", &summary.helo),
+        ("sasl_username", &summary.login),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            write!(f, " {name}=<{}>", escaped(value))?;
+        }
+    }
+    Ok(())
+}
+
+/// What an outcome says, for a trace.
+pub fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Said(action) => action.word().to_owned(),
+        Outcome::Warned(reply) => format!("only warned: {}", escaped(&reply.to_string())),
+        Outcome::Softened(reply) => format!("{}, softened by defer_if_reject", escaped(&reply.to_string())),
+        Outcome::EndOfClass => "no decision".to_owned(),
+    }
+}
+
+/// The trace of a decision: one line a step with its place, outcome, reason and lookups, then the verdict. Fits
+/// `columns` where entry and place allow it.
+pub fn trace(decision: &Decision, columns: usize) -> String {
+    let mut out = String::new();
+    for step in &decision.steps {
+        trace_step(&mut out, step, columns);
+    }
+    let _ = match &decision.verdict {
+        Verdict::Pass => writeln!(out, " verdict    accepted{}", by(decision.rule.as_ref())),
+        Verdict::Reply(reply) => {
+            let word = if reply.code.class() == 4 { "deferred" } else { "refused" };
+            let by = by(decision.rule.as_ref());
+            writeln!(out, " verdict    {word}{by}")
+                .and_then(|()| writeln!(out, "            {}", escaped(&reply.to_string())))
+        }
+        Verdict::Discard(_) => {
+            writeln!(out, " verdict    accepted and dropped{}", by(decision.rule.as_ref()))
+        }
+    };
+    out
+}
+
+fn by(rule: Option<&Rule>) -> String {
+    match rule {
+        Some(rule) => format!(" by {} ({})", escaped(&rule.text), rule.origin),
+        None => ": the lists ran to their end".to_owned(),
+    }
+}
+
+fn trace_step(out: &mut String, step: &Step, columns: usize) {
+    let entry = format!("{}{}", "  ".repeat(step.depth), escaped(&step.rule.text));
+    let outcome = outcome(&step.outcome);
+    let place = step.rule.origin.to_string();
+    let head = format!(" {:<10} {entry:<42} {outcome}", step.rule.stage.key());
+    let _ = if head.chars().count() + place.chars().count() + 2 <= columns {
+        let pad = columns - head.chars().count();
+        writeln!(out, "{head}{place:>pad$}")
+    } else {
+        writeln!(out, "{head}").and_then(|()| writeln!(out, "            {place}"))
+    };
+    if let Some(reason) = &step.reason {
+        let _ = writeln!(out, "            {}", escaped(reason));
+    }
+    for looked in &step.lookups {
+        let _ = writeln!(out, "            {looked}");
+    }
+}

@@ -1,5 +1,8 @@
 //! The policy: restriction lists, classes, and the loop that evaluates them.
 
+mod deferral;
+pub mod evaluate;
+
 use crate::{
     decision::action::Amends,
     origin::Origin,

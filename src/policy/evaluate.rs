@@ -1,0 +1,289 @@
+//! The loop: the first decisive answer wins. smtpd_check.c generic_checks() and smtpd_check_rcpt(), as a pure function.
+//!
+//! An entry whose answer is not there yet does not stop the loop: the entries behind it are called too, but only to
+//! collect what they will ask ([`Progress::Wants`]), and never past one that would end the list anyway.
+
+use super::{Entry, List, Policy, deferral::Slots};
+use crate::{
+    decision::{
+        Decision, Deferrals, Outcome, Remark, Rule, Step, Summary, Verdict,
+        action::{Action, Amendment, ClassId},
+    },
+    lookup::{Lookup, Lookups, answers::Answers},
+    request::{Event, Request, subject::Subject},
+    smtp::reply::{Enhanced, Reply, ReplyCode},
+};
+
+/// How deep classes may nest before the entry is a fault, as in Postfix (smtpd_check.c, "recursion limit").
+const CLASS_DEPTH: usize = 100;
+
+/// What an evaluation came to.
+#[derive(Debug)]
+pub enum Progress {
+    /// These answers are missing. Ask them all at once, and evaluate again.
+    Wants(Vec<Lookup>),
+    /// The decision.
+    Done(Box<Decision>),
+}
+
+/// Decides one event. Pure: the same policy, request and answers give the same result.
+pub fn evaluate(policy: &Policy, request: &Request<'_>, answers: &Answers) -> Progress {
+    let mut run = Run::new(policy, *request, answers);
+    let verdict = if is_postmaster(request) { None } else { run.lists() };
+    if !run.wanted.is_empty() {
+        return Progress::Wants(run.wanted);
+    }
+    if verdict.is_none() && run.slots.if_permit.is_none() && !run.late.is_empty() {
+        return Progress::Wants(run.late);
+    }
+    Progress::Done(Box::new(run.finish(verdict)))
+}
+
+/// RFC 5321 section 4.5.1: `postmaster` without a domain is always accepted, as by smtpd_check_rcpt().
+fn is_postmaster(request: &Request<'_>) -> bool {
+    request.event == Event::Rcpt
+        && request.recipient.is_some_and(|path| path.address.typed.eq_ignore_ascii_case("postmaster"))
+}
+
+/// How an entry or a list leaves the loop.
+enum Flow {
+    /// Undecided: the next entry.
+    Next,
+    /// This list, with the classes it stands in, permits.
+    ListPermits(Rule),
+    /// The rest of this list is not worth asking; what follows the list is.
+    ListSettled,
+    /// The event is decided.
+    Stop(Verdict, Rule),
+    /// Nothing more is collected in this round.
+    StopCollecting,
+}
+
+struct Run<'a> {
+    policy: &'a Policy,
+    request: Request<'a>,
+    lookups: Lookups<'a>,
+    slots: Slots,
+    wanted: Vec<Lookup>,
+    late: Vec<Lookup>,
+    steps: Vec<Step>,
+    amendments: Vec<Amendment>,
+    remarks: Vec<Remark>,
+    permitted_by: Option<Rule>,
+}
+
+impl<'a> Run<'a> {
+    fn new(policy: &'a Policy, request: Request<'a>, answers: &'a Answers) -> Self {
+        let carries = matches!(request.event, Event::Helo | Event::Mail | Event::Rcpt);
+        let carried = if carries { request.carried } else { &Deferrals { if_permit: None } };
+        Self {
+            policy,
+            request,
+            lookups: if policy.lookahead { Lookups::new(answers) } else { Lookups::frugal(answers) },
+            slots: Slots::carried(carried),
+            wanted: Vec::new(),
+            late: Vec::new(),
+            steps: Vec::new(),
+            amendments: Vec::new(),
+            remarks: Vec::new(),
+            permitted_by: None,
+        }
+    }
+
+    /// All lists of the event; `None` if none of them refused.
+    fn lists(&mut self) -> Option<(Verdict, Rule)> {
+        for stage in self.policy.stages(self.request.event) {
+            self.request.stage = stage;
+            self.slots.start_list();
+            match self.list(self.policy.list(stage), 0, false) {
+                Flow::Next | Flow::ListSettled => {}
+                Flow::ListPermits(rule) => self.permitted_by = Some(rule),
+                Flow::Stop(verdict, rule) => return Some((verdict, rule)),
+                Flow::StopCollecting => break,
+            }
+        }
+        None
+    }
+
+    fn list(&mut self, list: &'a List, depth: usize, warn_only: bool) -> Flow {
+        for entry in &list.entries {
+            match self.entry(entry, depth, warn_only || entry.warn_only) {
+                Flow::Next => {}
+                leave => return leave,
+            }
+            if self.slots.settle_list() {
+                return Flow::ListSettled;
+            }
+        }
+        Flow::Next
+    }
+
+    /// One entry: asks its restriction, and carries out what it says.
+    fn entry(&mut self, entry: &'a Entry, depth: usize, warn_only: bool) -> Flow {
+        let said = entry.restriction.check(&self.request, &mut self.lookups);
+        let (looked, reason) = self.lookups.take_used();
+        let rule = Rule { stage: self.request.stage, text: entry.text.clone(), origin: entry.origin.clone() };
+        let Ok(action) = said else { return self.pending(rule, depth) };
+        let at = self.steps.len();
+        self.steps.push(Step {
+            rule: rule.clone(),
+            depth,
+            outcome: Outcome::Said(action.clone()),
+            reason,
+            lookups: looked,
+        });
+        if let Action::Class(class) = action {
+            return self.class(class, rule, at, depth, warn_only);
+        }
+        if !self.wanted.is_empty() {
+            self.collect(&action, rule, warn_only)
+        } else {
+            self.obey(action, rule, at, warn_only)
+        }
+    }
+
+    /// An answer is missing. One that only writing lookups would give counts as DUNNO for now.
+    fn pending(&mut self, rule: Rule, depth: usize) -> Flow {
+        let (late, wanted): (Vec<_>, Vec<_>) =
+            self.lookups.take_wanted().into_iter().partition(Lookup::writes);
+        if wanted.is_empty() {
+            self.late.extend(late);
+            let reason = Some("not asked unless everything else permits".to_owned());
+            let outcome = Outcome::Said(Action::Dunno);
+            self.steps.push(Step { rule, depth, outcome, reason, lookups: Vec::new() });
+            return Flow::Next;
+        }
+        for lookup in wanted {
+            if !self.wanted.contains(&lookup) {
+                self.wanted.push(lookup);
+            }
+        }
+        if self.policy.lookahead { Flow::Next } else { Flow::StopCollecting }
+    }
+
+    /// An entry behind a pending one: only whether it would end something counts.
+    fn collect(&self, action: &Action, rule: Rule, warn_only: bool) -> Flow {
+        match action {
+            Action::Ok => Flow::ListPermits(rule),
+            Action::Fault(_) => Flow::StopCollecting,
+            Action::Reject(_) | Action::Discard(_) if !warn_only => Flow::StopCollecting,
+            Action::Reject(_)
+            | Action::Discard(_)
+            | Action::Dunno
+            | Action::DeferIfPermit(_)
+            | Action::DeferIfReject(_)
+            | Action::Amend(_)
+            | Action::Remark { .. }
+            | Action::Class(_) => Flow::Next,
+        }
+    }
+
+    fn class(&mut self, ClassId(id): ClassId, rule: Rule, at: usize, depth: usize, warn_only: bool) -> Flow {
+        let policy = self.policy;
+        let Some(list) = policy.classes.get(id).filter(|_| depth < CLASS_DEPTH) else {
+            let reply = configuration_error();
+            return Flow::Stop(Verdict::Reply(reply), rule);
+        };
+        let flow = self.list(list, depth + 1, warn_only);
+        if let (Flow::Next, Some(step)) = (&flow, self.steps.get_mut(at)) {
+            step.outcome = Outcome::EndOfClass;
+        }
+        flow
+    }
+
+    /// Carries out what an entry said.
+    fn obey(&mut self, action: Action, rule: Rule, at: usize, warn_only: bool) -> Flow {
+        match action {
+            Action::Dunno | Action::Class(_) => {}
+            Action::Ok => return Flow::ListPermits(rule),
+            Action::Fault(reply) => return Flow::Stop(Verdict::Reply(reply), rule),
+            Action::Reject(reply) | Action::DeferIfPermit(reply) if warn_only => {
+                self.remarks.push(Remark { word: "reject_warning", text: reply.to_string(), rule });
+                self.set_outcome(at, Outcome::Warned(reply));
+            }
+            Action::Reject(reply) => return self.refuse(reply, rule, at),
+            Action::DeferIfPermit(reply) => self.slots.permit_becomes(&reply, &rule),
+            Action::DeferIfReject(reply) => self.slots.reject_becomes(&reply, &rule),
+            Action::Discard(text) => {
+                let discarded = self.triggers("discard", &text);
+                self.remarks.push(Remark { word: "discard", text: discarded, rule: rule.clone() });
+                if !warn_only {
+                    return Flow::Stop(Verdict::Discard(text), rule);
+                }
+            }
+            Action::Amend(amendment) => {
+                let text = self.triggers(amendment.word(), amendment.text());
+                self.remarks.push(Remark { word: amendment.word(), text, rule });
+                if !warn_only {
+                    self.amendments.push(amendment);
+                }
+            }
+            Action::Remark { word, text } => {
+                let (name, class) = self.subject();
+                let text = if text.is_empty() { word.to_uppercase() } else { text };
+                self.remarks.push(Remark { word, text: format!("<{name}>: {class} {text}"), rule });
+            }
+        }
+        Flow::Next
+    }
+
+    /// A refusal, unless defer_if_reject makes a 5xx temporary.
+    fn refuse(&mut self, reply: Reply, rule: Rule, at: usize) -> Flow {
+        let Some(deferral) = self.slots.instead_of(&reply) else {
+            return Flow::Stop(Verdict::Reply(reply), rule);
+        };
+        let deferral = deferral.clone();
+        self.set_outcome(at, Outcome::Softened(reply));
+        Flow::Stop(Verdict::Reply(deferral.reply), deferral.rule)
+    }
+
+    fn set_outcome(&mut self, at: usize, outcome: Outcome) {
+        if let Some(step) = self.steps.get_mut(at) {
+            step.outcome = outcome;
+        }
+    }
+
+    /// Postfix's words for an action that is no answer: `<x>: Recipient address triggers HOLD action`.
+    fn triggers(&self, word: &str, text: &str) -> String {
+        let (name, class) = self.subject();
+        let word = word.to_uppercase();
+        if text.is_empty() {
+            format!("<{name}>: {class} triggers {word} action")
+        } else {
+            format!("<{name}>: {class} triggers {word} {text}")
+        }
+    }
+
+    fn subject(&self) -> (String, &'static str) {
+        let subject = Subject::from(self.request.stage);
+        (subject.name(&self.request).into_owned(), subject.class())
+    }
+
+    /// The decision, with a permit turned into the deferral that was asked for. At CONNECT, HELO and MAIL the deferral is
+    /// carried to RCPT instead.
+    fn finish(mut self, verdict: Option<(Verdict, Rule)>) -> Decision {
+        let final_event = matches!(self.request.event, Event::Rcpt | Event::Data | Event::EndOfMessage);
+        let deferred = self.slots.if_permit.as_ref().filter(|_| final_event);
+        let (verdict, rule) = match (verdict, deferred) {
+            (Some((verdict, rule)), _) => (verdict, Some(rule)),
+            (None, Some(deferral)) => (Verdict::Reply(deferral.reply.clone()), Some(deferral.rule.clone())),
+            (None, None) => (Verdict::Pass, self.permitted_by.take()),
+        };
+        Decision {
+            id: self.request.id,
+            event: self.request.event,
+            summary: Summary::of(&self.request),
+            verdict,
+            rule,
+            steps: self.steps,
+            amendments: self.amendments,
+            remarks: self.remarks,
+            deferrals: Deferrals { if_permit: self.slots.if_permit },
+        }
+    }
+}
+
+/// What Postfix answers to a fault of its configuration that it finds only now.
+fn configuration_error() -> Reply {
+    Reply::new(ReplyCode::known(451), Enhanced::new(3, 5), "Server configuration error")
+}
