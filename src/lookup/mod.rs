@@ -229,7 +229,8 @@ impl<'a> Lookups<'a> {
         }
     }
 
-    /// Says in a few words why the rule answers as it does, for the trace.
+    /// Says in a few words why the rule answers as it does, for the trace. It may hold text of the client's: whoever
+    /// prints it escapes it.
     pub fn note(&mut self, reason: impl Into<String>) {
         self.note = Some(reason.into());
     }

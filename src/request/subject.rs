@@ -69,8 +69,19 @@ impl Subject {
 
     /// The reply `CODE DSN <NAME>: CLASS rejected: TEXT`, with the enhanced status fitted to the class.
     pub fn rejected(self, request: &Request<'_>, code: ReplyCode, status: Enhanced, text: &str) -> Reply {
+        self.rejected_exactly(request, code, self.fit(status), text)
+    }
+
+    /// As [`rejected`](Self::rejected), with a status that is not fitted: RFC 7505's `x.1.10` would not survive it.
+    pub fn rejected_exactly(
+        self,
+        request: &Request<'_>,
+        code: ReplyCode,
+        status: Enhanced,
+        text: &str,
+    ) -> Reply {
         let text = format!("<{}>: {} rejected: {text}", self.name(request), self.class());
-        Reply::new(code, self.fit(status), &text)
+        Reply::new(code, status, &text)
     }
 
     /// smtpd_dsn_fix(): an `x.1.n` status says something about an address of one kind; for another subject it is

@@ -1,8 +1,9 @@
 //! What a restriction is made from: its words, the settings, and the tables it names.
 
 use crate::{
+    decision::action::Action,
     origin::{Fault, Word},
-    smtp::reply::ReplyCode,
+    smtp::reply::{Reply, ReplyCode},
     table::AccessTable,
 };
 use ipnet::IpNet;
@@ -16,6 +17,19 @@ pub enum TempfailAction {
     DeferIfPermit,
     /// `defer`: defer at once.
     Defer,
+}
+
+impl TempfailAction {
+    /// The code of such a deferral, whatever the restriction's own code is (smtpd_check.c).
+    pub const CODE: ReplyCode = ReplyCode::known(450);
+
+    /// The action that answers this, now or only instead of a permit.
+    pub fn action(self, reply: Reply) -> Action {
+        match self {
+            Self::DeferIfPermit => Action::DeferIfPermit(reply),
+            Self::Defer => Action::Reject(reply),
+        }
+    }
 }
 
 /// The settings that restrictions read when they are made; names and defaults are those of postconf(5).

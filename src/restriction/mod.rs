@@ -4,7 +4,13 @@
 
 pub mod args;
 pub mod class;
+mod defer_if;
 mod permit;
+mod permit_mynetworks;
+mod permit_sasl_authenticated;
+mod permit_tls_all_clientcerts;
+mod reject;
+mod warn_if_reject;
 
 use crate::{
     decision::action::{Action, Amends},
@@ -62,7 +68,15 @@ pub struct Kind {
 
 /// All kinds, in the order of the manual.
 pub fn registry() -> impl Iterator<Item = &'static Kind> {
-    let families = [permit::KINDS];
+    let families = [
+        permit::KINDS,
+        reject::KINDS,
+        defer_if::KINDS,
+        warn_if_reject::KINDS,
+        permit_mynetworks::KINDS,
+        permit_sasl_authenticated::KINDS,
+        permit_tls_all_clientcerts::KINDS,
+    ];
     families.into_iter().flatten()
 }
 

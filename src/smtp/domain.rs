@@ -74,6 +74,14 @@ pub fn valid_utf8_hostname(name: &str) -> bool {
     if name.is_ascii() { valid_hostname(name) } else { to_ascii(name).is_some_and(|n| valid_hostname(&n)) }
 }
 
+/// Whether a name is a host name with a dot in it, as the reject_non_fqdn_* restrictions want it. One trailing dot is
+/// allowed; U-labels only with `smtputf8`, as in Postfix.
+pub fn is_fully_qualified(name: &str, smtputf8: bool) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let valid = if smtputf8 { valid_utf8_hostname(name) } else { valid_hostname(name) };
+    valid && name.contains('.')
+}
+
 fn to_ascii(name: &str) -> Option<String> {
     idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY).ok().map(|n| n.into_owned())
 }
@@ -159,6 +167,17 @@ mod tests {
         for name in ["example.net.", "1.2.3.4", "1.2.3", "a..b", "-a.example", "", "a b", "::1"] {
             assert_eq!(domain(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_fully_qualified_name_has_a_dot_within() {
+        for name in ["a.b", "a.b.", "f.2.3.4", "mail.example.net"] {
+            assert!(is_fully_qualified(name, false), "{name}");
+        }
+        for name in ["", ".", "a", "a.", "a.b..", "1.2.3.4", "1.2.3.4.", "::1", "a..b", "größe.example"] {
+            assert!(!is_fully_qualified(name, false), "{name}");
+        }
+        assert!(is_fully_qualified("größe.example", true));
     }
 
     #[test]
