@@ -124,6 +124,8 @@ impl<'a> Run<'a> {
         let (looked, reason) = self.lookups.take_used();
         let rule = Rule { stage: self.request.stage, text: entry.text.clone(), origin: entry.origin.clone() };
         let Ok(action) = said else { return self.pending(rule, depth) };
+        // What was asked ahead and turned out not to be needed.
+        self.lookups.take_wanted();
         let at = self.steps.len();
         self.steps.push(Step {
             rule: rule.clone(),

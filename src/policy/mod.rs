@@ -2,6 +2,8 @@
 
 mod deferral;
 pub mod evaluate;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     decision::action::Amends,

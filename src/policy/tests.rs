@@ -1,0 +1,389 @@
+//! What the loop promises, one test a promise. Replies are compared whole: a loop that keeps the last instead of the
+//! first deferral shows only in the text.
+
+use super::{
+    Entry, List, Policy,
+    evaluate::{Progress, evaluate},
+};
+use crate::{
+    decision::{
+        Decision, Outcome, Verdict,
+        action::{Action, ClassId},
+        text::LogLine,
+    },
+    lookup::{Lookup, Lookups, Pending, answers::Answers},
+    origin::Origin,
+    request::{Event, Request, Stage},
+    restriction::{Restriction, class::Class},
+    smtp::{
+        domain::Domain,
+        reply::{Enhanced, Reply, ReplyCode},
+    },
+    testing::{Mail, list, zone},
+};
+use std::time::Duration;
+
+/// A rule that asks for the addresses of names, then for writing lookups, and then says something.
+#[derive(Debug)]
+struct Asks {
+    names: &'static [&'static str],
+    writes: Option<u8>,
+    says: Action,
+}
+
+impl Restriction for Asks {
+    fn check(&self, _: &Request<'_>, lookups: &mut Lookups<'_>) -> Result<Action, Pending> {
+        let names: Vec<Domain> = self.names.iter().map(|name| Domain::for_query(name).unwrap()).collect();
+        lookups.ahead(names.iter().cloned().map(Lookup::A));
+        for name in &names {
+            lookups.a(Some(name))?;
+        }
+        if let Some(number) = self.writes {
+            lookups.write(number)?;
+        }
+        Ok(self.says.clone())
+    }
+}
+
+fn entry(text: &str, restriction: impl Restriction + 'static) -> Entry {
+    let restriction = Box::new(restriction);
+    Entry { text: text.into(), origin: Origin::new("test.toml", 99, 1), warn_only: false, restriction }
+}
+
+fn asks(names: &'static [&'static str], says: Action) -> Entry {
+    entry("asks", Asks { names, writes: None, says })
+}
+
+fn writes(number: u8, says: Action) -> Entry {
+    entry("writes", Asks { names: &[], writes: Some(number), says })
+}
+
+fn reject(code: u16, text: &str) -> Action {
+    Action::Reject(reply(code, text))
+}
+
+fn reply(code: u16, text: &str) -> Reply {
+    Reply::new(ReplyCode::new(code).unwrap(), Enhanced::new(7, 1), text)
+}
+
+fn policy(lists: &[(Stage, &[&str])]) -> Policy {
+    let mut policy = Policy::default();
+    for (stage, lines) in lists {
+        policy.lists[*stage as usize] = list(lines);
+    }
+    policy
+}
+
+fn entries(stage: Stage, entries: Vec<Entry>) -> Policy {
+    let mut policy = Policy::default();
+    policy.lists[stage as usize] = List { entries };
+    policy
+}
+
+fn decided(policy: &Policy, mail: &Mail, answers: &Answers) -> Decision {
+    match evaluate(policy, &mail.request(), answers) {
+        Progress::Done(decision) => *decision,
+        Progress::Wants(lookups) => panic!("wants {lookups:?}"),
+    }
+}
+
+fn wanted(policy: &Policy, mail: &Mail, answers: &Answers) -> Vec<String> {
+    match evaluate(policy, &mail.request(), answers) {
+        Progress::Wants(lookups) => lookups.iter().map(ToString::to_string).collect(),
+        Progress::Done(decision) => panic!("decided {:?}", decision.verdict),
+    }
+}
+
+/// The verdict in one line: `pass`, or the reply as the client reads it.
+fn verdict(decision: &Decision) -> String {
+    match &decision.verdict {
+        Verdict::Pass => "pass".to_owned(),
+        Verdict::Reply(reply) => reply.to_string(),
+        Verdict::Discard(text) => format!("discard {text}"),
+    }
+}
+
+const REJECT_TO: &str = "554 5.7.1 <to@rcpt.example>: Recipient address rejected: Access denied";
+const REJECT_FROM: &str = "554 5.7.1 <from@sender.example>: Sender address rejected: Access denied";
+const PERMIT_FROM: &str =
+    "450 4.7.0 <from@sender.example>: Sender address rejected: defer_if_permit requested";
+const PERMIT_TO: &str = "450 4.7.0 <to@rcpt.example>: Recipient address rejected: defer_if_permit requested";
+const REJECT_IF_TO: &str =
+    "450 4.7.0 <to@rcpt.example>: Recipient address rejected: defer_if_reject requested";
+
+#[test]
+fn lists_decide_as_in_postfix() {
+    use Stage::{Recipient, Sender};
+    let cases: &[(&str, &[(Stage, &[&str])], &str)] = &[
+        ("no list at all permits", &[], "pass"),
+        ("ok ends only its list", &[(Sender, &["permit", "reject"]), (Recipient, &["reject"])], REJECT_TO),
+        ("reject ends everything", &[(Sender, &["reject"]), (Recipient, &["permit"])], REJECT_FROM),
+        ("the end of a list is a permit", &[(Sender, &["warn_if_reject reject"])], "pass"),
+        (
+            "warn_if_reject covers only the next entry",
+            &[(Recipient, &["warn_if_reject reject", "reject"])],
+            REJECT_TO,
+        ),
+        (
+            "the first deferral counts",
+            &[(Recipient, &["defer_if_permit", "defer_if_permit", "permit"])],
+            PERMIT_TO,
+        ),
+        (
+            "the first deferral counts over lists",
+            &[(Sender, &["defer_if_permit"]), (Recipient, &["defer_if_permit"])],
+            PERMIT_FROM,
+        ),
+        (
+            "defer_if_permit gives way to a reject",
+            &[(Sender, &["defer_if_permit"]), (Recipient, &["reject"])],
+            REJECT_TO,
+        ),
+        (
+            "warn_if_reject defer_if_permit is not raised",
+            &[(Recipient, &["warn_if_reject defer_if_permit"])],
+            "pass",
+        ),
+        ("defer_if_reject softens a 5xx", &[(Recipient, &["defer_if_reject", "reject"])], REJECT_IF_TO),
+        (
+            "defer_if_reject leaves a 4xx alone",
+            &[(Recipient, &["defer_if_reject", "defer"])],
+            "450 4.3.2 <to@rcpt.example>: Recipient address rejected: Try again later",
+        ),
+        (
+            "defer_if_reject is forgotten at the next list",
+            &[(Sender, &["defer_if_reject"]), (Recipient, &["reject"])],
+            REJECT_TO,
+        ),
+        (
+            "warn_if_reject defer_if_reject is raised",
+            &[(Recipient, &["warn_if_reject defer_if_reject", "reject"])],
+            REJECT_IF_TO,
+        ),
+        (
+            "both deferrals settle the list",
+            &[(Recipient, &["defer_if_reject", "defer_if_permit", "reject"])],
+            PERMIT_TO,
+        ),
+        (
+            "and the next list still runs",
+            &[(Sender, &["defer_if_reject", "defer_if_permit", "reject"]), (Recipient, &["reject"])],
+            REJECT_TO,
+        ),
+    ];
+    for (name, lists, want) in cases {
+        assert_eq!(verdict(&decided(&policy(lists), &Mail::new(), &Answers::new())), *want, "{name}");
+    }
+}
+
+#[test]
+fn postmaster_without_domain_is_always_accepted() {
+    let policy = policy(&[(Stage::Client, &["reject"])]);
+    for recipient in ["postmaster", "PostMaster"] {
+        assert_eq!(verdict(&decided(&policy, &Mail::new().to(recipient), &Answers::new())), "pass");
+    }
+    let elsewhere = decided(&policy, &Mail::new().to("postmaster@rcpt.example"), &Answers::new());
+    assert_eq!(
+        verdict(&elsewhere),
+        "554 5.7.1 <client.example[192.0.2.1]>: Client host rejected: Access denied"
+    );
+}
+
+#[test]
+fn a_class_decides_in_the_place_of_its_entry() {
+    let class = |lines: &[&str], warn_only| {
+        let mut policy = policy(&[(Stage::Recipient, &["reject"])]);
+        policy.classes.push(list(lines));
+        let class = Entry { warn_only, ..entry("strict", Class(ClassId(0))) };
+        policy.lists[Stage::Recipient as usize].entries.insert(0, class);
+        verdict(&decided(&policy, &Mail::new(), &Answers::new()))
+    };
+    assert_eq!(class(&["permit"], false), "pass");
+    assert_eq!(class(&[], false), REJECT_TO);
+    assert_eq!(class(&["defer_if_reject"], false), REJECT_IF_TO);
+    assert_eq!(
+        class(&["defer"], false),
+        "450 4.3.2 <to@rcpt.example>: Recipient address rejected: Try again later"
+    );
+    assert_eq!(class(&["defer"], true), REJECT_TO, "warn_if_reject covers the whole class");
+}
+
+#[test]
+fn a_class_without_end_is_a_fault_and_not_a_crash() {
+    let mut policy = entries(Stage::Recipient, vec![entry("loop", Class(ClassId(0)))]);
+    policy.classes.push(List { entries: vec![entry("loop", Class(ClassId(0)))] });
+    let decision = decided(&policy, &Mail::new(), &Answers::new());
+    assert_eq!(verdict(&decision), "451 4.3.5 Server configuration error");
+}
+
+#[test]
+fn a_fault_of_the_configuration_is_not_softened() {
+    let fault = Action::Fault(reply(451, "Server configuration error"));
+    let mut policy = entries(Stage::Recipient, vec![asks(&[], fault)]);
+    policy.lists[Stage::Recipient as usize].entries[0].warn_only = true;
+    assert_eq!(
+        verdict(&decided(&policy, &Mail::new(), &Answers::new())),
+        "451 4.7.1 Server configuration error"
+    );
+}
+
+#[test]
+fn a_warned_refusal_is_logged_in_postfix_s_words() {
+    let decision =
+        decided(&policy(&[(Stage::Recipient, &["warn_if_reject reject"])]), &Mail::new(), &Answers::new());
+    let remarks: Vec<_> = decision.remarks.iter().map(|remark| (remark.word, remark.text.as_str())).collect();
+    assert_eq!(remarks, [("reject_warning", REJECT_TO)]);
+    assert!(matches!(decision.steps[0].outcome, Outcome::Warned(_)));
+}
+
+#[test]
+fn the_log_line_is_postfix_s_with_the_rule_behind_it() {
+    let decision = decided(
+        &policy(&[(Stage::Recipient, &["permit_mynetworks", "reject"])]),
+        &Mail::new(),
+        &Answers::new(),
+    );
+    let want = "RCPT from client.example[192.0.2.1]: 554 5.7.1 <to@rcpt.example>: Recipient address rejected: Access denied; \
+                from=<from@sender.example> to=<to@rcpt.example> helo=<helo.example> rule=reject, where=test.toml:2, \
+                id=44554f80.1";
+    let line = |observed| LogLine { decision: &decision, observed }.to_string();
+    assert_eq!(line(false), format!("reject: {want}"));
+    assert_eq!(line(true), format!("reject_warning: {want}"));
+}
+
+#[test]
+fn all_lookups_up_to_a_certain_end_are_asked_in_one_round() {
+    let mut policy = entries(
+        Stage::Sender,
+        vec![
+            asks(&["a.example", "b.example"], Action::Dunno),
+            asks(&["c.example"], Action::Dunno),
+            asks(&[], Action::Ok),
+            asks(&["behind.example"], Action::Dunno),
+        ],
+    );
+    policy.lists[Stage::Recipient as usize] = List {
+        entries: vec![
+            asks(&["d.example"], Action::Dunno),
+            asks(&[], reject(554, "no")),
+            asks(&["behind.example"], Action::Dunno),
+        ],
+    };
+    let mail = Mail::new();
+    assert_eq!(
+        wanted(&policy, &mail, &Answers::new()),
+        ["A a.example", "A b.example", "A c.example", "A d.example"]
+    );
+    policy.lookahead = false;
+    assert_eq!(wanted(&policy, &mail, &Answers::new()), ["A a.example"]);
+}
+
+#[test]
+fn nothing_behind_a_permit_is_asked() {
+    let policy = entries(Stage::Recipient, vec![asks(&[], Action::Ok), asks(&["a.example"], Action::Dunno)]);
+    assert_eq!(verdict(&decided(&policy, &Mail::new(), &Answers::new())), "pass");
+}
+
+#[test]
+fn a_lookup_that_writes_is_asked_only_when_all_else_permits() {
+    let greylisted = Action::DeferIfPermit(reply(450, "wait"));
+    let list = |rest: Entry| entries(Stage::Recipient, vec![writes(1, greylisted.clone()), rest]);
+    let mail = Mail::new();
+    let known = zone("A a.example NOTFOUND");
+
+    let policy = list(asks(&["a.example"], Action::Dunno));
+    assert_eq!(wanted(&policy, &mail, &Answers::new()), ["A a.example"], "never asked ahead");
+    assert_eq!(wanted(&policy, &mail, &known), ["WRITE 1"], "asked at last");
+
+    let policy = list(asks(&["a.example"], reject(554, "no")));
+    assert_eq!(verdict(&decided(&policy, &mail, &known)), "554 5.7.1 no", "not asked before a reject");
+
+    let policy = list(asks(&["a.example"], Action::DeferIfPermit(reply(450, "dns"))));
+    assert_eq!(verdict(&decided(&policy, &mail, &known)), "450 4.7.1 dns", "not asked before a deferral");
+
+    let policy = list(asks(&["a.example"], Action::Ok));
+    let mut all = known.clone();
+    all.insert(Lookup::Write(1), Lookup::Write(1).not_found(), Duration::ZERO);
+    assert_eq!(
+        verdict(&decided(&policy, &mail, &all)),
+        "450 4.7.1 wait",
+        "its answer counts in its own place"
+    );
+}
+
+#[test]
+fn with_delay_reject_off_a_deferral_is_carried_to_rcpt() {
+    let mut policy = policy(&[(Stage::Client, &["defer_if_permit"]), (Stage::Recipient, &["permit"])]);
+    policy.delay_reject = false;
+    let connect = decided(&policy, &Mail::new().at(Event::Connect, Stage::Client), &Answers::new());
+    assert_eq!(verdict(&connect), "pass");
+    let mail = Mail { carried: connect.deferrals, ..Mail::new() };
+    let want = "450 4.7.0 <client.example[192.0.2.1]>: Client host rejected: defer_if_permit requested";
+    assert_eq!(verdict(&decided(&policy, &mail, &Answers::new())), want);
+}
+
+#[test]
+fn a_deferral_does_not_reach_data() {
+    let mail = Mail { event: Event::Data, ..Mail::new() };
+    let earlier =
+        decided(&policy(&[(Stage::Recipient, &["defer_if_permit"])]), &Mail::new(), &Answers::new());
+    let mail = Mail { carried: earlier.deferrals, ..mail };
+    assert_eq!(verdict(&decided(&policy(&[(Stage::Data, &["permit"])]), &mail, &Answers::new())), "pass");
+}
+
+/// Looking ahead must never change a verdict or a step. 3,000 random lists, always the same ones.
+#[test]
+fn looking_ahead_changes_neither_verdict_nor_steps() {
+    const NAMES: [&[&str]; 4] = [&[], &["a.example"], &["a.example", "b.example"], &["c.example"]];
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let says = |n: usize| match n {
+        0..=3 => Action::Dunno,
+        4 => Action::Ok,
+        5 => reject(554, "no"),
+        6 => reject(450, "later"),
+        7 => Action::DeferIfPermit(reply(450, "if permit")),
+        _ => Action::DeferIfReject(reply(450, "if reject")),
+    };
+    let all = zone("A a.example NOTFOUND; A b.example TEMPORARY; A c.example 192.0.2.1");
+    let mut refused = 0;
+    for _ in 0..3_000 {
+        let mut policy = Policy::default();
+        for stage in [Stage::Client, Stage::Sender, Stage::Recipient] {
+            for _ in 0..next(4) {
+                let warn_only = next(5) == 0;
+                let restriction = asks(NAMES[next(4)], says(next(9)));
+                policy.lists[stage as usize].entries.push(Entry { warn_only, ..restriction });
+            }
+        }
+        let eager = rounds(&policy, &all);
+        policy.lookahead = false;
+        let frugal = rounds(&policy, &all);
+        assert_eq!(verdict(&eager), verdict(&frugal));
+        let steps = |decision: &Decision| serde_json::to_string(&decision.steps).unwrap();
+        assert_eq!(steps(&eager), steps(&frugal));
+        refused += u32::from(eager.verdict != Verdict::Pass);
+    }
+    assert!((500..2_500).contains(&refused), "both kinds of verdict were reached: {refused}");
+}
+
+/// Evaluates as the server does, answering only what is wanted.
+fn rounds(policy: &Policy, all: &Answers) -> Decision {
+    let mail = Mail::new();
+    let mut answers = Answers::new();
+    for _ in 0..100 {
+        match evaluate(policy, &mail.request(), &answers) {
+            Progress::Done(decision) => return *decision,
+            Progress::Wants(lookups) => {
+                for lookup in lookups {
+                    let answered = all.get(&lookup).unwrap();
+                    answers.insert(lookup, answered.answer.clone(), answered.took);
+                }
+            }
+        }
+    }
+    panic!("no end");
+}
