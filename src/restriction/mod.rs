@@ -5,11 +5,15 @@
 pub mod args;
 pub mod class;
 mod defer_if;
+mod helo_literal;
 mod permit;
 mod permit_mynetworks;
 mod permit_sasl_authenticated;
 mod permit_tls_all_clientcerts;
 mod reject;
+mod reject_invalid_helo_hostname;
+mod reject_non_fqdn_helo_hostname;
+mod reject_unknown_helo_hostname;
 mod warn_if_reject;
 
 use crate::{
@@ -76,6 +80,9 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         permit_mynetworks::KINDS,
         permit_sasl_authenticated::KINDS,
         permit_tls_all_clientcerts::KINDS,
+        reject_invalid_helo_hostname::KINDS,
+        reject_non_fqdn_helo_hostname::KINDS,
+        reject_unknown_helo_hostname::KINDS,
     ];
     families.into_iter().flatten()
 }
