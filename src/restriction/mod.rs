@@ -5,6 +5,7 @@
 pub mod args;
 pub mod class;
 mod defer_if;
+mod envelope_address;
 mod helo_literal;
 mod permit;
 mod permit_mynetworks;
@@ -12,7 +13,10 @@ mod permit_sasl_authenticated;
 mod permit_tls_all_clientcerts;
 mod reject;
 mod reject_invalid_helo_hostname;
+mod reject_non_fqdn_address;
 mod reject_non_fqdn_helo_hostname;
+mod reject_unknown_client;
+mod reject_unknown_domain;
 mod reject_unknown_helo_hostname;
 mod warn_if_reject;
 
@@ -83,6 +87,9 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         reject_invalid_helo_hostname::KINDS,
         reject_non_fqdn_helo_hostname::KINDS,
         reject_unknown_helo_hostname::KINDS,
+        reject_non_fqdn_address::KINDS,
+        reject_unknown_domain::KINDS,
+        reject_unknown_client::KINDS,
     ];
     families.into_iter().flatten()
 }
