@@ -170,11 +170,13 @@ impl<'a> Lookups<'a> {
         enough: fn(DnsStatus) -> bool,
     ) -> Result<DnsStatus, Pending> {
         let Some(name) = name else { return Ok(DnsStatus::NotFound) };
+        let wanted_before = self.wanted.len();
         self.ahead(types.map(|question| question(name.clone())));
         let mut strongest = DnsStatus::NotFound;
         for question in types {
             let status = self.ask(question(name.clone())).map(Answer::status).ok_or(Pending(()))?;
             if enough(status) {
+                self.wanted.truncate(wanted_before);
                 return Ok(status);
             }
             strongest = strongest.max(status);
@@ -255,5 +257,56 @@ impl<'a> Lookups<'a> {
         };
         self.used.push(Looked { lookup, answer: answer.clone(), took: *took });
         Some(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::zone;
+
+    fn domain(name: &str) -> Domain {
+        Domain::for_query(name).unwrap()
+    }
+
+    #[test]
+    fn what_is_asked_ahead_is_wanted_once_and_not_traced() {
+        let dns = zone("A a.example 192.0.2.1");
+        let mut lookups = Lookups::new(&dns);
+        lookups.ahead([Lookup::A(domain("a.example")), Lookup::Mx(domain("a.example"))]);
+        assert!(lookups.mx(Some(&domain("a.example"))).is_err());
+        assert_eq!(lookups.take_used().0.len(), 0);
+        assert_eq!(lookups.take_wanted(), [Lookup::Mx(domain("a.example"))]);
+    }
+
+    #[test]
+    fn a_question_that_writes_is_never_asked_ahead() {
+        let dns = zone("");
+        let mut lookups = Lookups::new(&dns);
+        lookups.ahead([Lookup::Write(1)]);
+        assert_eq!(lookups.take_wanted(), []);
+        assert!(lookups.write(1).is_err());
+        assert_eq!(lookups.take_wanted(), [Lookup::Write(1)]);
+    }
+
+    #[test]
+    fn frugal_lookups_ask_nothing_ahead() {
+        let dns = zone("");
+        let mut lookups = Lookups::frugal(&dns);
+        lookups.ahead([Lookup::A(domain("a.example"))]);
+        assert_eq!(lookups.take_wanted(), []);
+        assert!(!lookups.eager() && Lookups::new(&dns).eager());
+    }
+
+    #[test]
+    fn the_trace_holds_what_postfix_would_have_asked_and_nothing_more_is_wanted() {
+        let dns = zone("A a.example NOTFOUND; AAAA a.example 2001:db8::1");
+        let mut lookups = Lookups::new(&dns);
+        let types = [Lookup::A, Lookup::Aaaa, Lookup::Mx];
+        let status = lookups.strongest(Some(&domain("a.example")), types, |s| s == DnsStatus::Found);
+        assert_eq!(status, Ok(DnsStatus::Found));
+        assert_eq!(lookups.take_wanted(), []);
+        let asked: Vec<String> = lookups.take_used().0.iter().map(ToString::to_string).collect();
+        assert_eq!(asked, ["A a.example: not found", "AAAA a.example: 2001:db8::1"]);
     }
 }
