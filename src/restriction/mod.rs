@@ -5,6 +5,7 @@
 pub mod args;
 pub mod class;
 mod defer_if;
+pub mod elsewhere;
 mod envelope_address;
 mod helo_literal;
 mod permit;
@@ -100,4 +101,68 @@ pub fn find(name: &str) -> Option<&'static Kind> {
         kind.name.eq_ignore_ascii_case(name)
             || kind.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::rule_with;
+    use args::Settings;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_name_and_old_name_is_there_once() {
+        let mut seen = HashSet::new();
+        for kind in registry() {
+            for name in [kind.name].iter().chain(kind.aliases) {
+                let word = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+                assert!(word && !name.is_empty(), "`{name}` is no word of postconf(5)");
+                assert!(seen.insert(*name), "`{name}` stands twice");
+                assert_eq!(find(&name.to_uppercase()).map(|found| found.name), Some(kind.name));
+            }
+        }
+        assert!(find("reject_unknown_hlo").is_none() && find("").is_none());
+    }
+
+    #[test]
+    fn every_manual_begins_with_a_sentence_and_fits_the_terminal() {
+        for Kind { name, manual, .. } in registry() {
+            let first = manual.lines().next().unwrap_or_default();
+            assert!(first.len() > 1 && first.ends_with('.'), "{name}: `{first}` is no sentence");
+            assert!(first.starts_with(char::is_uppercase), "{name}: `{first}` begins small");
+            assert!(manual.contains("\nExample: "), "{name} shows no example");
+            assert!(manual.ends_with('\n') && !manual.ends_with("\n\n"), "{name}: end of manual");
+            for line in manual.lines() {
+                assert!(line.chars().count() <= 78, "{name}: too wide: {line}");
+                assert_eq!(line, line.trim_end(), "{name}: blanks at the end of a line");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_needs_words_exactly_where_its_usage_shows_some() {
+        for kind in registry() {
+            match kind.parse {
+                Parse::Entry(_) => {
+                    let alone = rule_with(kind.name, &Settings::default());
+                    assert_eq!(alone.is_ok(), kind.usage.is_empty(), "{}: usage `{}`", kind.name, kind.usage);
+                }
+                Parse::WarnIfReject => assert!(!kind.usage.is_empty(), "{}", kind.name),
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_of_old_guides_lead_to_the_names_of_today() {
+        let cases = [
+            ("reject_invalid_hostname", "reject_invalid_helo_hostname"),
+            ("reject_non_fqdn_hostname", "reject_non_fqdn_helo_hostname"),
+            ("reject_unknown_hostname", "reject_unknown_helo_hostname"),
+            ("reject_unknown_client", "reject_unknown_client_hostname"),
+            ("reject_unknown_address", "reject_unknown_sender_domain"),
+        ];
+        for (old, name) in cases {
+            assert_eq!(find(old).map(|kind| kind.name), Some(name));
+        }
+    }
 }
