@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod decision;
+pub mod dns;
 pub mod lookup;
 pub mod origin;
 pub mod policy;

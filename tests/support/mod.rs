@@ -3,4 +3,5 @@
 #![allow(dead_code, unreachable_pub, reason = "every test binary compiles all of this and uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a fault in here is a failed test")]
 
+pub mod asking;
 pub mod dns;

@@ -8,7 +8,7 @@ use hickory_proto::{
 use std::{net::Ipv4Addr, time::Duration};
 
 /// More aliases than any resolver follows: the server ends a loop here.
-const ALIAS_LIMIT: usize = 40;
+const ALIAS_LIMIT: usize = 20;
 
 /// What to send, when.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! The zone text of the tests' DNS server, and what the server shall do for each question.
 //!
 //! A line is `name TYPE [prefix…] value`; `#` begins a comment. Names are written with or without the final dot,
-//! `*.example` is a wildcard, and a PTR line may be written by address. Types are A, AAAA, MX, NS, TXT, PTR, CNAME,
+//! `*.example` is a wildcard, `\032` is the byte 32, and a PTR line may be written by address. Types are A, AAAA, MX, NS, TXT, PTR, CNAME,
 //! SOA (seven fields, or only the negative TTL), and `*` for every type.
 //!
 //! Values beside records: `SERVFAIL`, `REFUSED`, `FORMERR`, `NOTIMP`, `TIMEOUT` (no reply), `MALFORMED` (a record whose
@@ -130,11 +130,36 @@ pub(super) fn key(name: &str) -> String {
     if let Ok(address) = name.parse::<IpAddr>() {
         return key(&Name::from(address).to_ascii());
     }
-    name.trim_end_matches('.').to_ascii_lowercase()
+    match name.strip_prefix("*.") {
+        Some(parent) => format!("*.{}", key(parent)),
+        None if name == "*" => name.to_owned(),
+        // One spelling of what hickory writes with escapes.
+        None => self::name(name).to_ascii().trim_end_matches('.').to_ascii_lowercase(),
+    }
 }
 
+/// Reads a name with the escapes of RFC 1035 section 5.1; it may hold any bytes.
 pub(super) fn name(text: &str) -> Name {
-    let mut name = Name::from_ascii(text).unwrap_or_else(|error| panic!("name `{text}`: {error}"));
+    let mut labels: Vec<Vec<u8>> = vec![Vec::new()];
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'.' => labels.push(Vec::new()),
+            b'\\' => {
+                let byte = bytes.next().unwrap();
+                let byte = if byte.is_ascii_digit() {
+                    let digits = [byte, bytes.next().unwrap(), bytes.next().unwrap()];
+                    str::from_utf8(&digits).unwrap().parse().unwrap()
+                } else {
+                    byte
+                };
+                labels.last_mut().unwrap().push(byte);
+            }
+            _ => labels.last_mut().unwrap().push(byte),
+        }
+    }
+    let labels = labels.iter().map(Vec::as_slice).filter(|label| !label.is_empty());
+    let mut name = Name::from_labels(labels).unwrap_or_else(|error| panic!("name `{text}`: {error}"));
     name.set_fqdn(true);
     name
 }

@@ -1,0 +1,144 @@
+//! The name servers, walked as libresolv does: try by try, each server in its order.
+//!
+//! SERVFAIL, REFUSED, NOTIMP, silence and network errors lead to the next server; every other reply is final. When
+//! all tries are used up, the last server's failure is the answer: NOTIMP is final, the others are temporary.
+//! (libresolv: NOTIMP from all is temporary too; here: a failure, because asking again cannot help.)
+
+use std::{net::SocketAddr, time::Duration};
+
+use hickory_resolver::proto::rr::Name;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    classify::{self, Bare, PLAIN_TTL, Said, Walk, bare, classify},
+    counters::{Counters, add},
+    message::{Question, Reply},
+    transport,
+};
+use crate::{
+    config::settings,
+    lookup::{Lookup, answers::Answer},
+};
+
+/// No question takes longer, however many servers and tries there are.
+const QUESTION_LIMIT: Duration = Duration::from_secs(30);
+const NO_REPLY: &str = "no reply in time";
+
+/// The servers and how they are asked.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    servers: Vec<SocketAddr>,
+    timeout: Duration,
+    tries: u32,
+    /// Each question on the wire takes a socket.
+    wire: Semaphore,
+}
+
+impl Upstream {
+    pub(super) fn new(servers: Vec<SocketAddr>, settings: &settings::Dns) -> Self {
+        Self {
+            servers,
+            timeout: settings.timeout,
+            tries: settings.tries.max(1),
+            wire: Semaphore::new(settings.max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+        }
+    }
+
+    /// Tries × servers × timeout, at most [`QUESTION_LIMIT`].
+    fn limit(&self) -> Duration {
+        let attempts = u32::try_from(self.servers.len()).unwrap_or(u32::MAX).saturating_mul(self.tries);
+        self.timeout.saturating_mul(attempts).min(QUESTION_LIMIT)
+    }
+
+    /// The answer to a question and how many seconds it holds. `None` if `abandoned` completed before it was sent.
+    pub(super) async fn ask(
+        &self,
+        lookup: &Lookup,
+        counters: &Counters,
+        abandoned: impl Future<Output = ()>,
+    ) -> Option<(Answer, u32)> {
+        let deadline = Instant::now() + self.limit();
+        let Some(mut name) = wire_name(lookup) else {
+            return Some((bare(lookup, Bare::Failed("name too long")), u32::MAX));
+        };
+        let permit = tokio::select! {
+            permit = timeout_at(deadline, self.wire.acquire()) => permit,
+            () = abandoned => return None,
+        };
+        let Ok(Ok(_permit)) = permit else {
+            return Some((lookup.temporary("too many questions in flight"), 0));
+        };
+        let (mut aliases, mut ttl) = (0, u32::MAX);
+        // Each round but the last follows at least one alias.
+        for _ in 0..=classify::ALIAS_LIMIT {
+            match self.walk(lookup, &name, &mut aliases, deadline, counters).await {
+                Said::Answer(answer, seconds) => return Some((answer, ttl.min(seconds))),
+                Said::Walk(reason, Walk::Temporary) => return Some((lookup.temporary(reason), 0)),
+                Said::Walk(reason, Walk::Failed) => {
+                    return Some((bare(lookup, Bare::Failed(reason)), ttl.min(PLAIN_TTL)));
+                }
+                Said::Alias(target, seconds) => (name, ttl) = (target, ttl.min(seconds)),
+            }
+        }
+        Some((lookup.not_found(), ttl))
+    }
+
+    async fn walk(
+        &self,
+        lookup: &Lookup,
+        name: &Name,
+        aliases: &mut usize,
+        deadline: Instant,
+        counters: &Counters,
+    ) -> Said {
+        let mut last = Said::Walk(NO_REPLY, Walk::Temporary);
+        for server in (0..self.tries).flat_map(|_| &self.servers) {
+            let now = Instant::now();
+            if now >= deadline {
+                return last;
+            }
+            let Some(question) = Question::new(name, classify::kind(lookup)) else {
+                return Said::Answer(bare(lookup, Bare::Failed("name too long")), u32::MAX);
+            };
+            let exchange = transport::exchange(*server, &question, counters);
+            let bytes = match timeout_at(deadline.min(now + self.timeout), exchange).await {
+                Ok(Ok(bytes)) => bytes,
+                Ok(Err(error)) => {
+                    add(&counters.network_errors);
+                    tracing::debug!(%server, %lookup, %error, "DNS server not reached");
+                    last = Said::Walk("network error", Walk::Temporary);
+                    continue;
+                }
+                Err(_) => {
+                    add(&counters.timeouts);
+                    last = Said::Walk(NO_REPLY, Walk::Temporary);
+                    continue;
+                }
+            };
+            // The transport hands over nothing else.
+            let Some(reply) = Reply::read(&bytes, &question) else { continue };
+            last = classify(lookup, name, &reply, aliases);
+            match last {
+                Said::Answer(..) | Said::Alias(..) => return last,
+                Said::Walk(..) => add(&counters.refusals),
+            }
+        }
+        last
+    }
+}
+
+/// The name on the wire; `None` if it does not fit in 255 bytes with its length bytes.
+fn wire_name(lookup: &Lookup) -> Option<Name> {
+    match lookup {
+        Lookup::A(name) | Lookup::Aaaa(name) | Lookup::Mx(name) | Lookup::Ns(name) | Lookup::Txt(name) => {
+            // Without the checks of Name::from_ascii(): Postfix's own have been made, and must be the only ones.
+            Name::from_labels(name.as_str().split('.').map(str::as_bytes)).ok()
+        }
+        Lookup::Ptr(address) => Some(Name::from(*address)),
+        #[cfg(test)]
+        Lookup::Write(_) => None,
+    }
+}
