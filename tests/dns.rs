@@ -19,9 +19,9 @@ use support::{
     dns::DnsServer,
 };
 
-/// Nobody listens there.
+/// Nobody listens there: no test, and no other server on such an address.
 fn closed_port() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    SocketAddr::from(([127, 77, 0, 1], 1))
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn the_next_server_is_asked_where_libresolv_asks_it() {
         ("mail.example A SERVFAIL", "mail.example A NOTIMP", "not implemented by the server (NOTIMP)", 2, 2),
         ("mail.example A SERVFAIL", "mail.example A TIMEOUT", "no reply in time", 2, 2),
     ];
-    for (first, second, want, to_first, to_second) in cases {
+    let run = cases.map(async |(first, second, want, to_first, to_second)| {
         let servers = (DnsServer::start(first), DnsServer::start(second));
         let silent = [first, second].iter().any(|zone| zone.contains("TIMEOUT") || zone.contains("GARBAGE"));
         let timeout = if silent { IMPATIENCE } else { PATIENCE };
@@ -177,7 +177,8 @@ async fn the_next_server_is_asked_where_libresolv_asks_it() {
         assert_eq!(ask(&dns, "A mail.example").await, want, "{first} / {second}");
         assert_eq!(servers.0.total(), to_first, "{first} / {second}");
         assert_eq!(servers.1.total(), to_second, "{first} / {second}");
-    }
+    });
+    futures_util::future::join_all(run).await;
 }
 
 #[tokio::test]

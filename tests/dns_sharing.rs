@@ -11,6 +11,7 @@ use mailward::{
     time::{Clock, FixedClock, Timestamp},
 };
 use std::{
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -147,4 +148,25 @@ async fn the_cache_answers_until_the_ttl_is_over() {
         assert_eq!(dns.ask(&question).await, answer, "{question}");
         assert_eq!(server.total(), asked + 1, "{question}");
     }
+}
+
+#[tokio::test]
+async fn an_outage_is_counted_once_and_so_is_its_end() {
+    // An address of its own, where no other test takes the port meanwhile.
+    let server = DnsServer::start_at("", SocketAddr::from(([127, 77, 0, 2], 0))).unwrap();
+    let address = server.address();
+    drop(server);
+    let dns = Dns::new(&settings(&[address], PATIENCE, 2)).unwrap();
+    for n in 0..25 {
+        assert!(dns.ask(&lookup(&format!("A n{n}.example"))).await.is_temporary());
+    }
+    let counts = |dns: &Dns| {
+        (dns.counters().outages.load(Ordering::Relaxed), dns.counters().recoveries.load(Ordering::Relaxed))
+    };
+    assert_eq!(counts(&dns), (1, 0));
+    let _server = DnsServer::start_at("*.example A SERVFAIL", address).unwrap();
+    for n in 0..3 {
+        assert!(dns.ask(&lookup(&format!("A back{n}.example"))).await.is_temporary());
+    }
+    assert_eq!(counts(&dns), (1, 1));
 }

@@ -29,6 +29,10 @@ pub struct Counters {
     pub refusals: AtomicU64,
     /// Answers "temporary failure", for whatever reason.
     pub temporary: AtomicU64,
+    /// Times that the servers fell silent.
+    pub outages: AtomicU64,
+    /// Times that they came back.
+    pub recoveries: AtomicU64,
     /// Answers that left the cache, or did not enter it, for want of room.
     pub evictions: AtomicU64,
 }

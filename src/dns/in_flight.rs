@@ -99,3 +99,62 @@ impl Waiter {
         self.0.wait_for(Option::is_some).await.ok()?.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    fn lookup() -> Lookup {
+        Lookup::Ptr("192.0.2.1".parse().unwrap())
+    }
+
+    fn first(questions: &Arc<InFlight>) -> (Ticket, Waiter) {
+        let Joined::First(ticket, waiter) = questions.join(&lookup()) else {
+            panic!("somebody asks already")
+        };
+        (ticket, waiter)
+    }
+
+    fn other(questions: &Arc<InFlight>) -> Waiter {
+        let Joined::Other(waiter) = questions.join(&lookup()) else { panic!("nobody asks") };
+        waiter
+    }
+
+    #[test]
+    fn all_who_wait_get_the_answer_and_the_next_asks_again() {
+        let questions = Arc::default();
+        let (ticket, one) = first(&questions);
+        let two = other(&questions);
+        assert!(ticket.abandoned().now_or_never().is_none());
+        ticket.answer(lookup().not_found());
+        assert_eq!(one.wait().now_or_never(), Some(Some(lookup().not_found())));
+        assert_eq!(two.wait().now_or_never(), Some(Some(lookup().not_found())));
+        first(&questions);
+    }
+
+    #[test]
+    fn a_question_is_abandoned_only_when_nobody_waits() {
+        let questions = Arc::default();
+        let (ticket, one) = first(&questions);
+        drop(one);
+        let two = other(&questions);
+        assert!(ticket.abandoned().now_or_never().is_none());
+        drop(two);
+        assert!(ticket.abandoned().now_or_never().is_some());
+        let (_newer, waiter) = first(&questions);
+        // The end of the abandoned one does not touch the newer one.
+        drop(ticket);
+        drop(waiter);
+        other(&questions);
+    }
+
+    #[test]
+    fn a_question_that_ends_without_an_answer_leaves_nobody_waiting() {
+        let questions = Arc::default();
+        let (ticket, waiter) = first(&questions);
+        drop(ticket);
+        assert_eq!(waiter.wait().now_or_never(), Some(None));
+        first(&questions);
+    }
+}

@@ -8,6 +8,7 @@
 mod cache;
 mod classify;
 mod counters;
+mod health;
 mod in_flight;
 mod message;
 mod resolv_conf;
@@ -85,7 +86,7 @@ impl Dns {
         Ok(Self(Arc::new(Inner {
             cache: Cache::new(settings.cache_size, clock, Arc::clone(&counters)),
             in_flight: Arc::default(),
-            upstream: Upstream::new(servers, settings),
+            upstream: Upstream::new(servers, settings, Arc::clone(&counters)),
             counters,
         })))
     }
@@ -137,8 +138,7 @@ impl Dns {
 }
 
 async fn run(dns: Arc<Inner>, ticket: Ticket) {
-    let Some((answer, ttl)) = dns.upstream.ask(ticket.lookup(), &dns.counters, ticket.abandoned()).await
-    else {
+    let Some((answer, ttl)) = dns.upstream.ask(ticket.lookup(), ticket.abandoned()).await else {
         add(&dns.counters.abandoned);
         return;
     };

@@ -4,7 +4,7 @@
 //! all tries are used up, the last server's failure is the answer: NOTIMP is final, the others are temporary.
 //! (libresolv: NOTIMP from all is temporary too; here: a failure, because asking again cannot help.)
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hickory_resolver::proto::rr::Name;
 use tokio::{
@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     classify::{self, Bare, PLAIN_TTL, Said, Walk, bare, classify},
     counters::{Counters, add},
+    health::Health,
     message::{Question, Reply},
     transport,
 };
@@ -23,7 +24,7 @@ use crate::{
     lookup::{Lookup, answers::Answer},
 };
 
-/// No question takes longer, however many servers and tries there are.
+/// No question takes longer, however many servers and tries there are, and however long it waits for its turn.
 const QUESTION_LIMIT: Duration = Duration::from_secs(30);
 const NO_REPLY: &str = "no reply in time";
 
@@ -35,15 +36,19 @@ pub(super) struct Upstream {
     tries: u32,
     /// Each question on the wire takes a socket.
     wire: Semaphore,
+    health: Health,
+    counters: Arc<Counters>,
 }
 
 impl Upstream {
-    pub(super) fn new(servers: Vec<SocketAddr>, settings: &settings::Dns) -> Self {
+    pub(super) fn new(servers: Vec<SocketAddr>, settings: &settings::Dns, counters: Arc<Counters>) -> Self {
         Self {
             servers,
             timeout: settings.timeout,
             tries: settings.tries.max(1),
             wire: Semaphore::new(settings.max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            health: Health::new(Arc::clone(&counters)),
+            counters,
         }
     }
 
@@ -57,24 +62,25 @@ impl Upstream {
     pub(super) async fn ask(
         &self,
         lookup: &Lookup,
-        counters: &Counters,
         abandoned: impl Future<Output = ()>,
     ) -> Option<(Answer, u32)> {
-        let deadline = Instant::now() + self.limit();
+        let asked = Instant::now();
         let Some(mut name) = wire_name(lookup) else {
             return Some((bare(lookup, Bare::Failed("name too long")), u32::MAX));
         };
         let permit = tokio::select! {
-            permit = timeout_at(deadline, self.wire.acquire()) => permit,
+            permit = timeout_at(asked + self.limit(), self.wire.acquire()) => permit,
             () = abandoned => return None,
         };
         let Ok(Ok(_permit)) = permit else {
             return Some((lookup.temporary("too many questions in flight"), 0));
         };
+        // Who had to wait for his turn still has the whole time for it.
+        let deadline = (Instant::now() + self.limit()).min(asked + QUESTION_LIMIT);
         let (mut aliases, mut ttl) = (0, u32::MAX);
         // Each round but the last follows at least one alias.
         for _ in 0..=classify::ALIAS_LIMIT {
-            match self.walk(lookup, &name, &mut aliases, deadline, counters).await {
+            match self.walk(lookup, &name, &mut aliases, deadline).await {
                 Said::Answer(answer, seconds) => return Some((answer, ttl.min(seconds))),
                 Said::Walk(reason, Walk::Temporary) => return Some((lookup.temporary(reason), 0)),
                 Said::Walk(reason, Walk::Failed) => {
@@ -86,45 +92,44 @@ impl Upstream {
         Some((lookup.not_found(), ttl))
     }
 
-    async fn walk(
-        &self,
-        lookup: &Lookup,
-        name: &Name,
-        aliases: &mut usize,
-        deadline: Instant,
-        counters: &Counters,
-    ) -> Said {
+    async fn walk(&self, lookup: &Lookup, name: &Name, aliases: &mut usize, deadline: Instant) -> Said {
         let mut last = Said::Walk(NO_REPLY, Walk::Temporary);
+        let mut heard = false;
         for server in (0..self.tries).flat_map(|_| &self.servers) {
             let now = Instant::now();
             if now >= deadline {
-                return last;
+                break;
             }
             let Some(question) = Question::new(name, classify::kind(lookup)) else {
                 return Said::Answer(bare(lookup, Bare::Failed("name too long")), u32::MAX);
             };
-            let exchange = transport::exchange(*server, &question, counters);
+            let exchange = transport::exchange(*server, &question, &self.counters);
             let bytes = match timeout_at(deadline.min(now + self.timeout), exchange).await {
                 Ok(Ok(bytes)) => bytes,
                 Ok(Err(error)) => {
-                    add(&counters.network_errors);
+                    add(&self.counters.network_errors);
                     tracing::debug!(%server, %lookup, %error, "DNS server not reached");
                     last = Said::Walk("network error", Walk::Temporary);
                     continue;
                 }
                 Err(_) => {
-                    add(&counters.timeouts);
+                    add(&self.counters.timeouts);
                     last = Said::Walk(NO_REPLY, Walk::Temporary);
                     continue;
                 }
             };
+            heard = true;
+            self.health.replied();
             // The transport hands over nothing else.
             let Some(reply) = Reply::read(&bytes, &question) else { continue };
             last = classify(lookup, name, &reply, aliases);
             match last {
                 Said::Answer(..) | Said::Alias(..) => return last,
-                Said::Walk(..) => add(&counters.refusals),
+                Said::Walk(..) => add(&self.counters.refusals),
             }
+        }
+        if !heard {
+            self.health.unheard();
         }
         last
     }

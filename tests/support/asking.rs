@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 /// Long enough that a busy machine is not taken for a dead server.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// For servers that never answer.
-pub const IMPATIENCE: Duration = Duration::from_millis(300);
+pub const IMPATIENCE: Duration = Duration::from_secs(1);
 
 /// The adapter's settings.
 pub fn settings(servers: &[SocketAddr], timeout: Duration, tries: u32) -> settings::Dns {
