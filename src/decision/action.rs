@@ -23,7 +23,7 @@ pub enum Action {
     DeferIfPermit(Reply),
     /// Go on; if a later entry of this list refuses with 5xx, answer this instead.
     DeferIfReject(Reply),
-    /// Accept and drop the message with all recipients.
+    /// Accept and drop the message with all recipients; the text is Postfix's log line about it.
     Discard(String),
     /// Go on; at the end of the message change it.
     Amend(Amendment),
@@ -61,7 +61,7 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Amendment {
-    /// HOLD: quarantine the message, for this reason.
+    /// HOLD: quarantine the message; the text is Postfix's log line about it.
     Hold(String),
     /// PREPEND: a header field above all others.
     Prepend {
@@ -84,14 +84,6 @@ impl Amendment {
             Self::Prepend { .. } => "prepend",
             Self::Redirect(_) => "redirect",
             Self::Bcc(_) => "bcc",
-        }
-    }
-
-    /// The administrator's words behind the action, for the log; empty without any.
-    pub fn text(&self) -> &str {
-        match self {
-            Self::Hold(text) | Self::Redirect(text) | Self::Bcc(text) => text,
-            Self::Prepend { .. } => "",
         }
     }
 }

@@ -22,7 +22,7 @@ impl fmt::Display for LogLine<'_> {
             Verdict::Pass => ("permit", String::from("permitted")),
             Verdict::Reply(reply) if self.observed => ("reject_warning", reply.to_string()),
             Verdict::Reply(reply) => ("reject", reply.to_string()),
-            Verdict::Discard(text) => ("discard", format!("message discarded {text}").trim_end().to_owned()),
+            Verdict::Discard(text) => ("discard", text.clone()),
         };
         line(f, decision, word, &text, decision.rule.as_ref())
     }

@@ -206,15 +206,12 @@ impl<'a> Run<'a> {
             Action::Reject(reply) => return self.refuse(reply, rule, at),
             Action::DeferIfPermit(reply) => self.slots.permit_becomes(&reply, &rule),
             Action::DeferIfReject(reply) => self.slots.reject_becomes(&reply, &rule),
-            Action::Discard(text) => {
-                let discarded = self.triggers("discard", &text);
-                self.remarks.push(Remark { word: "discard", text: discarded, rule: rule.clone() });
-                if !warn_only {
-                    return Flow::Stop(Verdict::Discard(text), rule);
-                }
+            Action::Discard(text) if warn_only => {
+                self.remarks.push(Remark { word: "discard", text, rule });
             }
+            Action::Discard(text) => return Flow::Stop(Verdict::Discard(text), rule),
             Action::Amend(amendment) => {
-                let text = self.triggers(amendment.word(), amendment.text());
+                let text = self.triggers(&amendment);
                 self.remarks.push(Remark { word: amendment.word(), text, rule });
                 if !warn_only {
                     self.amendments.push(amendment);
@@ -245,15 +242,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Postfix's words for an action that is no answer: `<x>: Recipient address triggers HOLD action`.
-    fn triggers(&self, word: &str, text: &str) -> String {
+    /// Postfix's words for a change: `<x>: Recipient address triggers REDIRECT other@example.net`. HOLD and DISCARD bring
+    /// theirs along.
+    fn triggers(&self, amendment: &Amendment) -> String {
         let (name, class) = self.subject();
-        let word = word.to_uppercase();
-        if text.is_empty() {
-            format!("<{name}>: {class} triggers {word} action")
-        } else {
-            format!("<{name}>: {class} triggers {word} {text}")
-        }
+        let what = match amendment {
+            Amendment::Hold(text) => return text.clone(),
+            Amendment::Prepend { name, value } => format!("PREPEND {name}: {value}"),
+            Amendment::Redirect(address) => format!("REDIRECT {address}"),
+            Amendment::Bcc(address) => format!("BCC {address}"),
+        };
+        format!("<{name}>: {class} triggers {what}")
     }
 
     fn subject(&self) -> (String, &'static str) {
