@@ -101,6 +101,11 @@ pub trait Tables {
     /// # Errors
     /// When there is no such table.
     fn table(&mut self, word: &Word) -> Result<Arc<AccessTable>, Fault>;
+
+    /// Takes a warning about a table that only the restriction using it can give.
+    fn warn(&mut self, fault: Fault) {
+        let _ = fault;
+    }
 }
 
 /// The words behind a restriction's name, taken one by one.
@@ -147,6 +152,11 @@ impl<'a> Arguments<'a> {
             fault.help(format!("write the table's type and file, such as `{name} hash:/etc/mailward/access`"))
         })?;
         self.tables.table(&word)
+    }
+
+    /// Reports a warning about what a table holds.
+    pub fn warn(&mut self, fault: Fault) {
+        self.tables.warn(fault);
     }
 
     /// The words that were not taken.

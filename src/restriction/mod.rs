@@ -3,6 +3,7 @@
 //! One restriction or family, one file, one line in [`registry`].
 
 pub mod args;
+mod check_access;
 pub mod class;
 mod defer_if;
 pub mod elsewhere;
@@ -91,6 +92,7 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         reject_non_fqdn_address::KINDS,
         reject_unknown_domain::KINDS,
         reject_unknown_client::KINDS,
+        check_access::KINDS,
     ];
     families.into_iter().flatten()
 }

@@ -2,6 +2,7 @@
 
 use super::{domain, text};
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// A sender's or recipient's address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,25 +95,30 @@ fn unquote(address: &str) -> String {
 ///
 /// `delimiters` are Postfix's `recipient_delimiter` characters; with `parents` false the parent domains are tried as
 /// `.domain` (parent_domain_matches_subdomains without smtpd_access_maps).
-pub fn access_keys(address: &str, delimiters: &str, parents: bool) -> Vec<String> {
-    let Some((local, domain)) = address.rsplit_once('@') else { return vec![address.to_owned()] };
-    let bare = strip_extension(local, delimiters);
-    let mut keys = vec![address.to_owned()];
-    keys.extend(bare.map(|bare| format!("{bare}@{domain}")));
-    keys.extend(domain_keys(domain, parents));
-    keys.push(format!("{local}@"));
-    keys.extend(bare.map(|bare| format!("{bare}@")));
-    keys
+pub fn access_keys<'a>(
+    address: &'a str,
+    delimiters: &str,
+    parents: bool,
+) -> impl Iterator<Item = Cow<'a, str>> {
+    let at = address.rfind('@');
+    let local = at.map(|at| &address[..at]);
+    let domain = at.map(|at| &address[at + 1..]);
+    let bare = local.and_then(|local| strip_extension(local, delimiters));
+    let without_extension = bare.zip(domain).map(|(bare, domain)| Cow::Owned(format!("{bare}@{domain}")));
+    std::iter::once(Cow::Borrowed(address))
+        .chain(without_extension)
+        .chain(domain.into_iter().flat_map(move |domain| domain_keys(domain, parents)).map(Cow::Borrowed))
+        .chain(at.map(|at| Cow::Borrowed(&address[..=at])))
+        .chain(bare.map(|bare| Cow::Owned(format!("{bare}@"))))
 }
 
 /// The keys of access(5) for a host name: the name, then its parents as `parent` or, with `parents` false, as
 /// `.parent`. An IP address has no parents.
-pub fn domain_keys(name: &str, parents: bool) -> Vec<String> {
-    let mut keys = vec![name.to_owned()];
-    if !domain::is_address(name) {
-        keys.extend(domain::parents(name).map(|p| if parents { p.to_owned() } else { format!(".{p}") }));
-    }
-    keys
+pub fn domain_keys(name: &str, parents: bool) -> impl Iterator<Item = &str> {
+    let parts = (!domain::is_address(name)).then(|| domain::parents(name));
+    let dot = usize::from(!parents);
+    let above = parts.into_iter().flatten().map(move |parent| &name[name.len() - parent.len() - dot..]);
+    std::iter::once(name).chain(above)
 }
 
 /// The local part without its extension; `None` if it has none (Postfix's split_addr(): never for reserved names
@@ -167,17 +173,21 @@ mod tests {
             "user+x@",
             "user@",
         ];
-        assert_eq!(access_keys("user+x@a.example.net", "+", true), want);
+        let keys = |address, delimiters, parents| -> Vec<String> {
+            access_keys(address, delimiters, parents).map(Cow::into_owned).collect()
+        };
+        assert_eq!(keys("user+x@a.example.net", "+", true), want);
         let want = ["user+x@a.net", "a.net", ".net", "user+x@"];
-        assert_eq!(access_keys("user+x@a.net", "", false), want);
-        assert_eq!(access_keys("", "+", true), [""]);
-        assert_eq!(access_keys("owner-list@a", "-", true), ["owner-list@a", "a", "owner-list@"]);
+        assert_eq!(keys("user+x@a.net", "", false), want);
+        assert_eq!(keys("", "+", true), [""]);
+        assert_eq!(keys("owner-list@a", "-", true), ["owner-list@a", "a", "owner-list@"]);
     }
 
     #[test]
     fn an_address_as_name_has_no_parents() {
-        assert_eq!(domain_keys("192.0.2.1", true), ["192.0.2.1"]);
-        assert_eq!(domain_keys("mail.foo.cn", true), ["mail.foo.cn", "foo.cn", "cn"]);
-        assert_eq!(domain_keys("mail.foo.cn", false), ["mail.foo.cn", ".foo.cn", ".cn"]);
+        let keys = |name, parents| domain_keys(name, parents).collect::<Vec<_>>();
+        assert_eq!(keys("192.0.2.1", true), ["192.0.2.1"]);
+        assert_eq!(keys("mail.foo.cn", true), ["mail.foo.cn", "foo.cn", "cn"]);
+        assert_eq!(keys("mail.foo.cn", false), ["mail.foo.cn", ".foo.cn", ".cn"]);
     }
 }

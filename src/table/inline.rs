@@ -1,0 +1,101 @@
+//! `inline:{ key=value, { key = value with spaces } }`: a table that stands in the configuration (DATABASE_README).
+
+use super::{
+    Source,
+    hash::{self, Duplicates, Fixed},
+    lines::Line,
+    right_hand,
+    template::Groups,
+};
+use crate::origin::{Fault, Word};
+use std::ops::Range;
+
+/// How an inline table is written.
+const HELP: &str = "write `inline:{ example.net=OK, { example.com = REJECT go away } }`";
+
+/// Reads the table of a word that begins with `inline:`.
+///
+/// # Errors
+/// When the braces around the table are missing. Faults within go to `source`.
+pub fn parse(word: &Word, source: &mut dyn Source) -> Result<Fixed, Fault> {
+    let line = Line::of_word(word);
+    let start = word.text.find(':').map_or(0, |colon| colon + 1);
+    let span = line.trim(start..line.text.len());
+    let braced = line.text[span.clone()].strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let Some(inner) = braced else {
+        return Err(word.error("an inline table stands in braces").help(HELP));
+    };
+    if let Some(at) = line.text.find(|c: char| c.is_control() && !c.is_whitespace()) {
+        return Err(line.error(at..at + 1, "a control character in a table"));
+    }
+    let mut table = Fixed::default();
+    let mut empty = true;
+    let end = span.start + 1 + inner.len();
+    let mut at = span.start + 1;
+    while let Some((element, next)) = element(&line, at, end, source) {
+        empty = false;
+        at = next;
+        add(&mut table, &line, element, source);
+    }
+    if empty {
+        return Err(word.error("an inline table without entries").help(HELP));
+    }
+    Ok(table)
+}
+
+/// The next element within `at..end`, without braces around it, and where to go on.
+fn element(line: &Line, at: usize, end: usize, source: &mut dyn Source) -> Option<(Range<usize>, usize)> {
+    let separator = |c: char| c == ',' || c.is_whitespace();
+    let start = at + line.text[at..end].find(|c| !separator(c))?;
+    let mut depth = 0usize;
+    let mut quoted = false;
+    let mut stop = end;
+    for (offset, c) in line.text[start..end].char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '{' if !quoted => depth += 1,
+            '}' if !quoted && depth > 0 => depth -= 1,
+            c if depth == 0 && !quoted && separator(c) => {
+                stop = start + offset;
+                break;
+            }
+            _ => {}
+        }
+    }
+    let text = &line.text[start..stop];
+    if !text.starts_with('{') {
+        return Some((start..stop, stop));
+    }
+    if depth > 0 || !text.ends_with('}') || text.len() < 2 {
+        source.fault(line.error(start..stop, "the braces around this entry do not match").help(HELP));
+        return Some((start..start, stop));
+    }
+    Some((start + 1..stop - 1, stop))
+}
+
+fn add(table: &mut Fixed, line: &Line, element: Range<usize>, source: &mut dyn Source) {
+    if element.is_empty() {
+        return;
+    }
+    let span = line.trim(element);
+    let text = &line.text[span.clone()];
+    let quoted = text.starts_with('"');
+    let (key, key_span, rest) = if quoted {
+        let Some(found) = hash::key(line, span.clone(), source) else { return };
+        found
+    } else {
+        let length = text.find('=').map_or(text.len(), |at| text[..at].trim_end().len());
+        (text[..length].to_owned(), span.start..span.start + length, span.start + length)
+    };
+    let rest = line.trim(rest..span.end);
+    if key.is_empty() || !line.text[rest.clone()].starts_with('=') {
+        let message = format!("`{text}` is no entry of an inline table");
+        source.fault(line.error(span, message).help("write `key=action`, or `{ key = action with text }`"));
+        return;
+    }
+    let Some(mut entry) = right_hand::parse(line, rest.start + 1..rest.end, Groups::Plain, source) else {
+        return;
+    };
+    entry.origin = line.origin(key_span.start);
+    table.insert(&key, entry, line, key_span, Duplicates::Warn, source);
+}

@@ -1,0 +1,212 @@
+//! Regular expressions with a bounded effort: those of pcre_table(5) as they are, those of regexp_table(5) by way of
+//! [`ere`](super::ere).
+
+use super::{ere, lines::Line};
+use crate::origin::{Fault, Origin};
+use pcre2::bytes::{Regex, RegexBuilder};
+use std::{fmt, ops::Range};
+
+/// Backtracking steps of one match; a pattern that fits its purpose needs some hundreds. This many take some
+/// milliseconds.
+const MATCH_LIMIT: u32 = 100_000;
+/// Memory of one match, in KiB.
+const HEAP_LIMIT: u32 = 1_024;
+
+/// The longest key that is compared, in bytes: the longest command line of Postfix (line_length_limit). PCRE2 counts
+/// the steps anew from each character of the key on.
+const KEY_LIMIT: usize = 2_048;
+
+/// Which notation a pattern is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notation {
+    /// POSIX extended regular expressions: `regexp:`.
+    Regexp,
+    /// Perl's: `pcre:`.
+    Pcre,
+}
+
+/// A pattern, ready for use.
+#[derive(Debug)]
+pub struct Pattern {
+    origin: Origin,
+    regex: Regex,
+    negated: bool,
+    /// Whether the rule's text wants the groups.
+    wants_groups: bool,
+}
+
+/// A match was given up: the pattern takes too long, or too much memory, for this key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GaveUp {
+    /// Where the pattern stands.
+    pub origin: Origin,
+    /// Which limit was reached.
+    pub reason: String,
+}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pattern at {} was given up: {}", self.origin, self.reason)
+    }
+}
+
+impl std::error::Error for GaveUp {}
+
+/// The letters behind a pattern, as they stand.
+#[derive(Clone, Copy, Debug)]
+struct Flags {
+    caseless: bool,
+    multi_line: bool,
+    dotall: bool,
+    extended: bool,
+    anchored: bool,
+    ungreedy: bool,
+}
+
+impl Pattern {
+    /// Compiles the pattern at `span` with the flags at `flags`.
+    ///
+    /// # Errors
+    /// When the pattern is faulty or a flag unknown.
+    pub fn compile(
+        line: &Line,
+        span: Range<usize>,
+        flags: Range<usize>,
+        notation: Notation,
+        negated: bool,
+    ) -> Result<Self, Fault> {
+        let flags = read_flags(line, flags, notation)?;
+        let written = &line.text[span.clone()];
+        let translated = match notation {
+            Notation::Regexp => ere::translate(written, flags.multi_line).map_err(|mistake| {
+                let at = span.start + mistake.span.start..span.start + mistake.span.end;
+                Fault { help: mistake.help.map(str::to_owned), ..line.error(at, mistake.message) }
+            })?,
+            Notation::Pcre => written.to_owned(),
+        };
+        let prefix = format!("(*LIMIT_MATCH={MATCH_LIMIT})(*LIMIT_HEAP={HEAP_LIMIT})");
+        let (before, after) = match (flags.anchored, flags.ungreedy) {
+            (true, true) => ("(?U)\\A(?:", "\n)"),
+            (true, false) => ("\\A(?:", "\n)"),
+            (false, true) => ("(?U)", ""),
+            (false, false) => ("", ""),
+        };
+        // The line end closes a comment of the x flag; without the flag it would be part of the pattern.
+        let after = if flags.extended { after } else { after.trim_start() };
+        let regex = RegexBuilder::new()
+            .utf(true)
+            .caseless(flags.caseless)
+            .multi_line(flags.multi_line)
+            .dotall(flags.dotall)
+            .extended(flags.extended)
+            .build(&format!("{prefix}{before}{translated}{after}"))
+            .map_err(|error| {
+                let shift = prefix.len() + before.len();
+                let at = error.offset().and_then(|at| at.checked_sub(shift));
+                compile_fault(line, span, at.filter(|_| notation == Notation::Pcre), &error)
+            })?;
+        Ok(Self { origin: line.origin(0), regex, negated, wants_groups: false })
+    }
+
+    /// How many groups there are for `$1`.
+    pub fn groups(&self) -> usize {
+        self.regex.captures_len().saturating_sub(1)
+    }
+
+    /// Whether the rule is negated.
+    pub fn is_negated(&self) -> bool {
+        self.negated
+    }
+
+    /// The same pattern, for a rule whose text wants the groups.
+    pub fn with_groups(self, wants_groups: bool) -> Self {
+        Self { wants_groups, ..self }
+    }
+
+    /// Whether the key matches, or with `!` does not.
+    ///
+    /// # Errors
+    /// [`GaveUp`] when the limits are reached.
+    pub fn matches(&self, key: &str) -> Result<bool, GaveUp> {
+        if key.len() > KEY_LIMIT {
+            return Err(self.gave_up(&format!("a key of {} bytes", key.len())));
+        }
+        match self.regex.is_match(key.as_bytes()) {
+            Ok(matched) => Ok(matched != self.negated),
+            Err(error) => Err(self.gave_up(&error.to_string())),
+        }
+    }
+
+    /// What the groups matched, where the rule's text wants them.
+    ///
+    /// # Errors
+    /// [`GaveUp`] when the limits are reached.
+    pub fn captured(&self, key: &str) -> Result<Vec<String>, GaveUp> {
+        if !self.wants_groups {
+            return Ok(Vec::new());
+        }
+        let captures =
+            self.regex.captures(key.as_bytes()).map_err(|error| self.gave_up(&error.to_string()))?;
+        let Some(captures) = captures else { return Ok(Vec::new()) };
+        let text =
+            |number| captures.get(number).map_or("", |m| key.get(m.start()..m.end()).unwrap_or_default());
+        Ok((1..captures.len()).map(|number| text(number).to_owned()).collect())
+    }
+
+    fn gave_up(&self, reason: &str) -> GaveUp {
+        let reason = reason.rsplit(": ").next().unwrap_or_default().to_owned();
+        GaveUp { origin: self.origin.clone(), reason }
+    }
+}
+
+/// PCRE2's words about the place it names, or about the whole pattern.
+fn compile_fault(line: &Line, span: Range<usize>, at: Option<usize>, error: &pcre2::Error) -> Fault {
+    let text = error.to_string();
+    let words = text.splitn(3, ": ").last().unwrap_or_default();
+    let place = at.and_then(|at| {
+        let start = (span.start + at).min(span.end);
+        let character = line.text.get(start..span.end)?.chars().next();
+        Some(start..start + character.map_or(0, char::len_utf8))
+    });
+    line.error(place.unwrap_or(span), format!("bad pattern: {words}"))
+}
+
+/// Reads the letters behind a pattern. Each turns its flag over; `i` is on at first, in `pcre:` also `s`, in `regexp:`
+/// also `x`, there the word for extended expressions.
+fn read_flags(line: &Line, span: Range<usize>, notation: Notation) -> Result<Flags, Fault> {
+    let mut flags = Flags {
+        caseless: true,
+        multi_line: false,
+        dotall: true,
+        extended: false,
+        anchored: false,
+        ungreedy: false,
+    };
+    for (offset, c) in line.text[span.clone()].char_indices() {
+        let at = span.start + offset;
+        let place = at..at + c.len_utf8();
+        match (notation, c) {
+            (_, 'i') => flags.caseless = !flags.caseless,
+            (_, 'm') => flags.multi_line = !flags.multi_line,
+            (Notation::Pcre, 's') => flags.dotall = !flags.dotall,
+            (Notation::Pcre, 'x') => flags.extended = !flags.extended,
+            (Notation::Pcre, 'A') => flags.anchored = !flags.anchored,
+            (Notation::Pcre, 'U') => flags.ungreedy = !flags.ungreedy,
+            // `E` is about a line end at the end of the key, and no key has one; PCRE2 has nothing for `X`.
+            (Notation::Pcre, 'E' | 'X') => {}
+            (Notation::Regexp, 'x') => {
+                let fault = line.error(place, "basic regular expressions are not possible");
+                return Err(fault.help("remove the flag `x` and write an extended expression"));
+            }
+            (Notation::Regexp, _) => {
+                let fault = line.error(place, format!("unknown flag `{c}` behind the pattern"));
+                return Err(fault.help("the flags of regexp: are i and m"));
+            }
+            (Notation::Pcre, _) => {
+                let fault = line.error(place, format!("unknown flag `{c}` behind the pattern"));
+                return Err(fault.help("the flags of pcre: are i, m, s, x, A, E, U and X"));
+            }
+        }
+    }
+    Ok(flags)
+}

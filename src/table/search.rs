@@ -1,0 +1,85 @@
+//! Which keys are looked up, in which order: access(5), smtpd's check_namadr_access() and check_mail_access().
+
+use super::{AccessTable, Found, fold};
+use crate::smtp::address::{Address, access_keys, domain_keys};
+use std::net::IpAddr;
+
+/// The one key of the null sender: smtpd_null_access_lookup_key.
+const NULL_SENDER: &str = "<>";
+
+impl AccessTable {
+    /// Looks up a host name, then its parent domains (with `parents` false as `.parent`).
+    ///
+    /// # Errors
+    /// [`GaveUp`](super::GaveUp) when a pattern takes too long; so with all searches.
+    pub fn by_name(&self, name: &str, parents: bool) -> Found<'_> {
+        if let Some(hit) = self.full(name)? {
+            return Ok(Some(hit));
+        }
+        if !self.has_partial() {
+            return Ok(None);
+        }
+        let name = fold(name);
+        Ok(domain_keys(&name, parents).skip(1).find_map(|key| self.partial(key)))
+    }
+
+    /// Looks up an address, then the networks that its text begins with: `192.0.2.1`, `192.0.2`, `192.0`, `192`.
+    ///
+    /// # Errors
+    /// When a pattern takes too long.
+    pub fn by_address(&self, address: IpAddr) -> Found<'_> {
+        let text = address.to_string();
+        if let Some(hit) = self.full(&text)? {
+            return Ok(Some(hit));
+        }
+        if !self.has_partial() {
+            return Ok(None);
+        }
+        let separator = if address.is_ipv4() { '.' } else { ':' };
+        let mut networks = std::iter::successors(shorter(&text, separator), |text| shorter(text, separator));
+        Ok(networks.find_map(|key| self.partial(key)))
+    }
+
+    /// Looks up a client: by its name, and only if nothing is found, by its address.
+    ///
+    /// # Errors
+    /// When a pattern takes too long.
+    pub fn by_client(&self, name: &str, address: Option<IpAddr>, parents: bool) -> Found<'_> {
+        match (self.by_name(name, parents)?, address) {
+            (Some(hit), _) => Ok(Some(hit)),
+            (None, Some(address)) => self.by_address(address),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Looks up a sender or recipient in external form, then, if that is different, in internal form.
+    ///
+    /// # Errors
+    /// When a pattern takes too long.
+    pub fn by_mail_address(&self, address: &Address, delimiters: &str, parents: bool) -> Found<'_> {
+        if address.is_null() {
+            return self.full(NULL_SENDER);
+        }
+        let external = self.by_form(&address.rewritten, delimiters, parents)?;
+        if external.is_some() || !address.rewritten.contains(['"', '\\']) {
+            return Ok(external);
+        }
+        self.by_form(&address.internal(), delimiters, parents)
+    }
+
+    fn by_form(&self, address: &str, delimiters: &str, parents: bool) -> Found<'_> {
+        if let Some(hit) = self.full(address)? {
+            return Ok(Some(hit));
+        }
+        if !self.has_partial() {
+            return Ok(None);
+        }
+        let address = fold(address);
+        Ok(access_keys(&address, delimiters, parents).skip(1).find_map(|key| self.partial(&key)))
+    }
+}
+
+/// What stands before the last separator; the empty text is never looked up.
+fn shorter(text: &str, separator: char) -> Option<&str> {
+    text.rsplit_once(separator).map(|(rest, _)| rest).filter(|rest| !rest.is_empty())
+}

@@ -1,0 +1,117 @@
+//! The types of tables: the word before the colon (postconf -m, DATABASE_README).
+
+use super::{
+    Content, Source, cidr,
+    hash::{Duplicates, Fixed},
+    inline,
+    lines::Line,
+    pattern::Notation,
+    regexp, right_hand,
+    template::Groups,
+};
+use crate::origin::{Fault, Word};
+
+/// The types that can be used.
+const TYPES: [&str; 12] =
+    ["hash", "texthash", "lmdb", "btree", "dbm", "sdbm", "cdb", "cidr", "regexp", "pcre", "inline", "static"];
+
+/// Types of Postfix's that need a program or a server.
+const FOREIGN: [&str; 20] = [
+    "environ",
+    "fail",
+    "internal",
+    "ldap",
+    "memcache",
+    "mongodb",
+    "mysql",
+    "netinfo",
+    "nis",
+    "nisplus",
+    "pgsql",
+    "pipemap",
+    "proxy",
+    "randmap",
+    "socketmap",
+    "sqlite",
+    "tcp",
+    "unionmap",
+    "unix",
+    "debug",
+];
+
+pub(super) fn load(word: &Word, source: &mut dyn Source) -> Result<Content, Fault> {
+    let Some((kind, name)) = word.text.split_once(':') else {
+        return Err(word
+            .error(format!("`{}` is no table: it has no type", word.text))
+            .help(format!("write `hash:{}`, for example", word.text)));
+    };
+    Ok(match kind {
+        "hash" | "lmdb" | "btree" | "dbm" | "sdbm" | "cdb" => {
+            Content::Fixed(Fixed::parse(name, &read(word, name, source)?, Duplicates::Warn, source))
+        }
+        "texthash" => {
+            Content::Fixed(Fixed::parse(name, &read(word, name, source)?, Duplicates::Refuse, source))
+        }
+        "cidr" => Content::Networks(cidr::parse(name, &read(word, name, source)?, source)),
+        "regexp" => patterns(word, name, Notation::Regexp, source)?,
+        "pcre" => patterns(word, name, Notation::Pcre, source)?,
+        "inline" => Content::Fixed(inline::parse(word, source)?),
+        "static" => {
+            let line = Line::of_word(word);
+            let span = kind.len() + 1..line.text.len();
+            let entry = right_hand::parse(&line, unbraced(&line, span), Groups::Plain, source);
+            entry.map_or(Content::Nothing, Content::Static)
+        }
+        _ => return Err(unknown(word, kind, name)),
+    })
+}
+
+fn patterns(word: &Word, name: &str, notation: Notation, source: &mut dyn Source) -> Result<Content, Fault> {
+    Ok(Content::Patterns(regexp::parse(name, &read(word, name, source)?, notation, source)))
+}
+
+fn read(word: &Word, path: &str, source: &mut dyn Source) -> Result<String, Fault> {
+    if path.is_empty() {
+        return Err(word
+            .error(format!("`{}` names no file", word.text))
+            .help(format!("write `{}/etc/mailward/access`, for example", word.text)));
+    }
+    source.read(path).map_err(|reason| {
+        let fault = word.error(format!("cannot read `{path}`: {reason}"));
+        match path.rsplit_once('.') {
+            Some((text, "db" | "cdb" | "lmdb" | "dir" | "pag")) => {
+                fault.help(format!("name the text file, not the one that postmap made of it: `{text}`"))
+            }
+            _ => fault,
+        }
+    })
+}
+
+/// `static:{ text with spaces }` without its braces.
+fn unbraced(line: &Line, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let span = line.trim(span);
+    let text = &line.text[span.clone()];
+    if text.len() >= 2 && text.starts_with('{') && text.ends_with('}') {
+        span.start + 1..span.end - 1
+    } else {
+        span
+    }
+}
+
+fn unknown(word: &Word, kind: &str, name: &str) -> Fault {
+    let usable = TYPES.map(|kind| format!("{kind}:")).join(" ");
+    if kind == "proxy" && name.contains(':') {
+        let fault = word.error("a table of the type proxy: is not possible: there is no proxymap server");
+        return fault.help(format!("write `{name}`"));
+    }
+    if FOREIGN.contains(&kind) {
+        let fault = word.error(format!("tables of the type {kind}: are not possible"));
+        return fault.help(format!("write its content to a text file and use one of {usable}"));
+    }
+    let fault = word.error(format!("unknown table type `{kind}`"));
+    let near = TYPES.iter().find(|known| strsim::damerau_levenshtein(known, &kind.to_lowercase()) <= 1);
+    match near {
+        Some(near) => fault.help(format!("did you mean `{near}:{name}`?")),
+        None => fault.help(format!("the types are {usable}")),
+    }
+}
