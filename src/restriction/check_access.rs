@@ -267,3 +267,6 @@ fn is_routed(address: &Address) -> bool {
     let routed = |text: &str| text.rsplit_once('@').is_some_and(|(local, _)| local.contains(['@', '%', '!']));
     routed(&address.typed) || routed(&address.rewritten)
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,63 @@ fn network(line: &Line, span: Range<usize>) -> Result<IpNet, Fault> {
     }
     Ok(network)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Memory;
+
+    #[test]
+    fn the_first_rule_that_matches_counts() {
+        let text = "192.0.2.1 OK\n192.0.2.0/24 REJECT\n[2001:db8::1] OK\n2001:db8::/32 REJECT\n\
+                    if 10.0.0.0/8\n! 10.1.0.0/16 REJECT\n10.1.2.0/24 OK\nendif\n\
+                    IF !198.51.100.0/24\nif 203.0.113.0/24\n!!203.0.113.1 OK\nENDIF\nENDIF\n0.0.0.0/0 DUNNO\n";
+        let mut memory = Memory::default();
+        let table = memory.load("cidr", text);
+        assert_eq!(memory.messages(), [""; 0]);
+        let cases = [
+            ("192.0.2.1", Some(1)),
+            ("192.0.2.2", Some(2)),
+            ("2001:db8::1", Some(3)),
+            ("2001:db8::2", Some(4)),
+            ("2001:db9::2", None),
+            ("10.2.0.1", Some(6)),
+            ("10.1.2.1", Some(7)),
+            ("10.1.3.1", Some(14)),
+            ("203.0.113.1", Some(11)),
+            ("203.0.113.2", Some(14)),
+            ("mail.example.net", None),
+        ];
+        for (key, want) in cases {
+            let line = table.full(key).unwrap().map(|hit| hit.entry.origin.line);
+            assert_eq!(line, want, "{key}");
+        }
+    }
+
+    #[test]
+    fn every_fault_names_its_place() {
+        let text = "10.0.0.1/8 OK\n10.0.0.0/33 OK\n10.0.0.0/x OK\nexample.net OK\n10.0.0.0/8\nendif x\n\
+                    if 10.0.0.0/8 OK\n[2001:db8::1 OK\n2001:db8::/129 REJECT\n!\n10.0.0.0/8 OK$1\n";
+        let mut memory = Memory::default();
+        memory.load("cidr", text);
+        const NETWORKS: &str =
+            "(a cidr: table holds networks only, such as `192.0.2.0/24` or `2001:db8::/32`)";
+        let want = [
+            "t:1:1+10 error: `10.0.0.1/8`: the address has bits set behind the network length (write `10.0.0.0/8`)"
+                .to_owned(),
+            "t:2:9+3 error: `/33` is no network length (write a number from 0 to 32)".to_owned(),
+            "t:3:9+2 error: `/x` is no network length (write a number from 0 to 32)".to_owned(),
+            format!("t:4:1+11 error: `example.net` is no IP address {NETWORKS}"),
+            "t:5:1+10 error: `10.0.0.0/8` has no action (write the action behind it, such as `OK`, `DUNNO` or `REJECT`)"
+                .to_owned(),
+            "t:6:7+1 error: nothing may stand behind `endif`".to_owned(),
+            "t:6:1+5 error: `endif` without `if` (remove it, or write the `if` above)".to_owned(),
+            "t:7:15+2 error: nothing may stand behind the network of an `if`".to_owned(),
+            format!("t:8:1+12 error: `[2001:db8::1` is no IP address {NETWORKS}"),
+            "t:9:11+4 error: `/129` is no network length (write a number from 0 to 128)".to_owned(),
+            "t:10:1+1 error: a network is missing (write one such as `192.0.2.0/24`)".to_owned(),
+            "t:7:1+2 error: `if` without `endif` (write `endif` behind its last rule)".to_owned(),
+        ];
+        assert_eq!(memory.messages(), want);
+        assert_eq!(memory.classes, ["OK$1 at t:11:12"]);
+    }
+}

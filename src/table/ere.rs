@@ -299,3 +299,65 @@ fn push_member(class: &mut String, c: char) {
     }
     class.push(c);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_the_c_library_reads() {
+        let cases = [
+            ("^a\\.b$", "^a\\.b\\z"),
+            ("[\\w]", "[\\\\w]"),
+            ("[]a-z-]", "[\\]a-z\\-]"),
+            ("[^]^]", "[^\\]\\^]"),
+            ("[[:space:]x]", "[[:space:]x]"),
+            ("[[.-.][=a=]]", "[\\-a]"),
+            ("[+--]", "[\\+-\\-]"),
+            ("a+?b", "(?:a+)?b"),
+            ("a**+", "(?:(?:a*)*)+"),
+            ("(ab)+*", "(?:(ab)+)*"),
+            ("[a]{2}{3}", "(?:[a]{2}){3}"),
+            ("a{,3}b{2,}", "a{0,3}b{2,}"),
+            ("a)", "a\\)"),
+            ("()|b", "()|b"),
+            ("\\<a\\>", "\\b(?=\\w)a\\b(?<=\\w)"),
+            ("(a)\\10", "(a)\\g{1}0"),
+            ("\\@\\/", "\\@\\/"),
+        ];
+        for (pattern, want) in cases {
+            assert_eq!(translate(pattern, false).unwrap(), want, "{pattern}");
+        }
+        assert_eq!(translate("^a$", true).unwrap(), "^a$");
+    }
+
+    #[test]
+    fn what_the_c_library_refuses_is_refused_at_its_place() {
+        let cases = [
+            ("*a", 0..1, "nothing stands before `*` that could be repeated"),
+            ("a|+", 2..3, "nothing stands before `+` that could be repeated"),
+            ("(?:a)", 1..2, "`(?` is not known here"),
+            ("a[b", 1..3, "this bracket is not closed"),
+            ("a[]", 1..3, "this bracket is not closed"),
+            ("[[:spce:]]", 1..9, "`spce` is no class of characters"),
+            ("[[:space]", 1..3, "this bracket is not closed"),
+            ("[z-a]", 1..4, "this is no range of characters"),
+            ("a{", 1..2, "this brace is not closed"),
+            ("a{x}", 1..4, "this is no count"),
+            ("a{3,2}", 1..6, "this is no count"),
+            ("a{,}", 1..4, "this is no count"),
+            ("a{99999}", 1..8, "this is no count"),
+            ("a\\", 1..2, "a backslash at the end"),
+            ("\\x41", 0..2, "`\\x` is the letter `x` in a regexp: table"),
+            ("a(b", 1..2, "this parenthesis is not closed"),
+        ];
+        for (pattern, span, message) in cases {
+            let mistake = translate(pattern, false).unwrap_err();
+            assert_eq!(
+                (mistake.span, mistake.message),
+                (span, format!("bad pattern: {message}")),
+                "{pattern}"
+            );
+        }
+    }
+}

@@ -133,3 +133,82 @@ pub fn key(
     source.fault(line.error(span, "the quote is not closed").help("end the key with `\"`"));
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Memory;
+
+    #[test]
+    fn keys_are_words_or_quoted_texts_and_case_is_folded() {
+        let mut memory = Memory::default();
+        let table =
+            memory.load("hash", "Example.NET  REJECT one\n  two\n\"a b\\\"c\" OK\n1.2.3\tDUNNO\n# x OK\n");
+        let mut lines: Vec<_> = table.entries().map(|entry| entry.origin.line).collect();
+        lines.sort_unstable();
+        assert_eq!((lines, memory.messages()), (vec![1, 3, 4], vec![]));
+        for (key, line) in [("example.net", 1), ("EXAMPLE.net", 1), ("a b\"c", 3), ("1.2.3", 4)] {
+            assert_eq!(table.full(key).unwrap().unwrap().entry.origin.line, line, "{key}");
+        }
+        assert_eq!(table.full("x").unwrap(), None);
+    }
+
+    #[test]
+    fn every_fault_of_a_file_comes_out_at_once() {
+        let text = "a\nb REJCT\n\"c OK\na: OK\nd OK\nD REJECT\n\"\" OK\n10.0.0.0/8 OK\n";
+        let mut memory = Memory::default();
+        let table = memory.load("hash", text);
+        let want = [
+            "t:1:1+1 error: key `a` has no action (write the action behind it, such as `OK`, `DUNNO` or `REJECT`)",
+            "t:2:3+5 error: unknown action `REJCT` (did you mean `REJECT`?)",
+            "t:3:1+5 error: the quote is not closed (end the key with `\"`)",
+            "t:4:1+2 warning: key `a:` ends with a colon; is this an alias file? (write `a`)",
+            "t:6:1+1 warning: key `d` stands at t:5 already; that entry counts (remove one of the two)",
+            "t:7:1+2 error: an empty key",
+            "t:8:1+10 warning: key `10.0.0.0/8` can never match: this table compares texts, not networks \
+             (move it to a table of the type cidr:)",
+        ];
+        assert_eq!(memory.messages(), want);
+        assert_eq!(table.full("d").unwrap().unwrap().entry.origin.line, 5);
+        let mut memory = Memory::default();
+        memory.load("texthash", "d OK\nd OK\n");
+        let want = "t:2:1+1 error: key `d` stands at t:1 already \
+                    (remove one of the two; Postfix would not use this texthash: table at all)";
+        assert_eq!(memory.messages(), [want]);
+    }
+
+    #[test]
+    fn keys_that_can_never_match_are_warned_of() {
+        let dotted = "parent_domain_matches_subdomains makes `cn` match its subdomains";
+        let cases = [
+            (".cn", Some((dotted, "write `cn`"))),
+            ("@example.net", Some(("access tables are not asked for `@domain`", "write `example.net`"))),
+            ("10.20.", Some(("networks are looked up without the last dot", "write `10.20`"))),
+            (
+                "2001:DB8:0::1",
+                Some(("IPv6 addresses are looked up in their short form", "write `2001:db8::1`")),
+            ),
+            (
+                "2001:db8::/32",
+                Some(("this table compares texts, not networks", "move it to a table of the type cidr:")),
+            ),
+            ("cn", None),
+            ("1.2.3", None),
+            ("2001:db8:", None),
+            ("user@", None),
+            ("<>", None),
+            ("a/b@example.net", None),
+        ];
+        for (key, want) in cases {
+            let mut memory = Memory::default();
+            memory.load("hash", &format!("{key} REJECT\n"));
+            let want = want.map(|(why, help)| {
+                let key_folded = key.to_lowercase();
+                format!("t:1:1+{} warning: key `{key_folded}` can never match: {why} ({help})", key.len())
+            });
+            assert_eq!(memory.messages(), Vec::from_iter(want), "{key}");
+        }
+        let mut memory = Memory { dotted: true, ..Memory::default() };
+        memory.load("hash", ".cn REJECT\n");
+        assert_eq!(memory.messages(), [""; 0]);
+    }
+}

@@ -99,3 +99,46 @@ fn add(table: &mut Fixed, line: &Line, element: Range<usize>, source: &mut dyn S
     entry.origin = line.origin(key_span.start);
     table.insert(&key, entry, line, key_span, Duplicates::Warn, source);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        AccessTable,
+        memory::{Memory, message, word},
+    };
+
+    #[test]
+    fn entries_are_words_or_stand_in_braces() {
+        let mut memory = Memory::default();
+        let text = "inline:{ A=OK, { b = REJECT go {away} }, {\"c d\" = DUNNO} e }";
+        let table = AccessTable::load(&word(text), &mut memory).unwrap();
+        for (key, column) in [("a", 14), ("b", 22), ("c d", 47)] {
+            assert_eq!(table.full(key).unwrap().unwrap().entry.origin.column, column, "{key}");
+        }
+        let want = "m.toml:3:62+1 error: `e` is no entry of an inline table \
+                    (write `key=action`, or `{ key = action with text }`)";
+        assert_eq!(memory.messages(), [want]);
+    }
+
+    #[test]
+    fn faults_stand_at_their_place_in_the_word() {
+        const HELP: &str = "(write `inline:{ example.net=OK, { example.com = REJECT go away } }`)";
+        for text in ["inline:a=OK", "inline:", "inline:{", "inline:}{"] {
+            let fault = AccessTable::load(&word(text), &mut Memory::default()).unwrap_err();
+            let want = format!("m.toml:3:5+{} error: an inline table stands in braces {HELP}", text.len());
+            assert_eq!(message(&fault), want);
+        }
+        let fault = AccessTable::load(&word("inline:{ , }"), &mut Memory::default()).unwrap_err();
+        assert_eq!(message(&fault), format!("m.toml:3:5+12 error: an inline table without entries {HELP}"));
+        let mut memory = Memory::default();
+        AccessTable::load(&word("inline:{ .cn=OK, b=REJCT, {c = OK, a=, A=OK }"), &mut memory).unwrap();
+        let want = [
+            "m.toml:3:14+3 warning: key `.cn` can never match: parent_domain_matches_subdomains makes `cn` match \
+             its subdomains (write `cn`)"
+                .to_owned(),
+            "m.toml:3:24+5 error: unknown action `REJCT` (did you mean `REJECT`?)".to_owned(),
+            format!("m.toml:3:31+17 error: the braces around this entry do not match {HELP}"),
+        ];
+        assert_eq!(memory.messages(), want);
+    }
+}

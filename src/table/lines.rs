@@ -71,8 +71,8 @@ impl Line {
 ///
 /// Postfix: takes control characters as they are; here: errors, because they can never be part of a key or a reply.
 pub fn each(file: &str, text: &str, source: &mut dyn Source, mut each: impl FnMut(&Line, &mut dyn Source)) {
-    let mut lines = Lines { file: file.into(), rest: physical(text), ahead: None };
-    while let Some(line) = lines.next() {
+    let lines = Lines { file: file.into(), rest: physical(text), ahead: None };
+    for line in lines {
         if line.text.starts_with([' ', '\t']) {
             let start = line.text.len() - line.text.trim_start().len();
             let fault =

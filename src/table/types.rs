@@ -115,3 +115,59 @@ fn unknown(word: &Word, kind: &str, name: &str) -> Fault {
         None => fault.help(format!("the types are {usable}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        AccessTable,
+        memory::{Memory, message, word},
+    };
+
+    #[test]
+    fn a_word_that_is_no_table_says_what_is() {
+        const TYPES: &str =
+            "hash: texthash: lmdb: btree: dbm: sdbm: cdb: cidr: regexp: pcre: inline: static:";
+        let cases = [
+            ("/etc/x", "6 error: `/etc/x` is no table: it has no type (write `hash:/etc/x`, for example)".to_owned()),
+            ("hsh:/x", "6 error: unknown table type `hsh` (did you mean `hash:/x`?)".to_owned()),
+            ("HASH:/x", "7 error: unknown table type `HASH` (did you mean `hash:/x`?)".to_owned()),
+            ("what:/x", format!("7 error: unknown table type `what` (the types are {TYPES})")),
+            (
+                "mysql:/x",
+                format!("8 error: tables of the type mysql: are not possible (write its content to a text file and use one of {TYPES})"),
+            ),
+            (
+                "proxy:hash:/x",
+                "13 error: a table of the type proxy: is not possible: there is no proxymap server (write `hash:/x`)".to_owned(),
+            ),
+            ("hash:", "5 error: `hash:` names no file (write `hash:/etc/mailward/access`, for example)".to_owned()),
+            ("cidr:/none", "10 error: cannot read `/none`: No such file or directory".to_owned()),
+            (
+                "hash:/none.db",
+                "13 error: cannot read `/none.db`: No such file or directory \
+                 (name the text file, not the one that postmap made of it: `/none`)"
+                    .to_owned(),
+            ),
+        ];
+        for (text, want) in cases {
+            let fault = AccessTable::load(&word(text), &mut Memory::default()).unwrap_err();
+            assert_eq!(message(&fault), format!("m.toml:3:5+{want}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_static_table_says_the_same_of_every_key() {
+        let mut memory = Memory::default();
+        for text in ["static:DUNNO", "static:{ DUNNO }"] {
+            let table = AccessTable::load(&word(text), &mut memory).unwrap();
+            assert!(table.full("anything").unwrap().is_some());
+        }
+        assert_eq!(memory.messages(), [""; 0]);
+        let table = AccessTable::load(&word("static:REJCT"), &mut memory).unwrap();
+        assert_eq!(table.full("anything").unwrap(), None);
+        assert_eq!(
+            memory.messages(),
+            ["m.toml:3:12+5 error: unknown action `REJCT` (did you mean `REJECT`?)"]
+        );
+    }
+}
