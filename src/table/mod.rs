@@ -136,13 +136,11 @@ impl AccessTable {
         }
     }
 
-    /// Whether parts of keys are worth being looked up.
+    /// Whether parts of keys are worth being looked up: a static table has answered the complete key already.
     fn has_partial(&self) -> bool {
         match self.content {
             Content::Fixed(_) => true,
-            // A complete key was found already.
-            Content::Static(_) | Content::Nothing => false,
-            Content::Networks(_) | Content::Patterns(_) => false,
+            Content::Static(_) | Content::Networks(_) | Content::Patterns(_) | Content::Nothing => false,
         }
     }
 }
@@ -164,4 +162,101 @@ fn fold(key: &str) -> Cow<'_, str> {
         return Cow::Borrowed(key);
     }
     Cow::Owned(key.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        memory::{Memory, word},
+        *,
+    };
+    use crate::smtp::address::Address;
+
+    /// Pieces of which tables are made, put together without sense.
+    const PIECES: [&str; 48] = [
+        "\n",
+        "\n ",
+        " ",
+        "\t",
+        "#",
+        "\"",
+        "\\",
+        "/",
+        "!",
+        "[",
+        "]",
+        "(",
+        ")",
+        "{",
+        "}",
+        "$",
+        "$1",
+        "${",
+        "*",
+        "+",
+        "?",
+        "{2,3}",
+        ".",
+        "^",
+        "|",
+        "-",
+        "[:",
+        ":]",
+        ":",
+        "@",
+        ",",
+        "=",
+        "if",
+        "endif",
+        "if /a/",
+        "a",
+        "Z",
+        "é",
+        "\0",
+        "\u{85}",
+        "REJECT",
+        "PREPEND X: ",
+        "BCC ",
+        "550 ",
+        "10.0.0.0/8",
+        "2001:db8::1",
+        "REJCT",
+        "OK",
+    ];
+
+    #[test]
+    fn no_table_and_no_key_can_do_harm() {
+        let mut state = 42u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..4_000 {
+            let text: String = (0..random(24)).map(|_| PIECES[random(PIECES.len())]).collect();
+            let key: String = (0..random(6)).map(|_| PIECES[random(PIECES.len())]).collect();
+            let mut memory = Memory::default();
+            let mut tables: Vec<_> =
+                ["hash", "texthash", "cidr", "regexp", "pcre"].map(|kind| memory.load(kind, &text)).into();
+            for text in [format!("inline:{{{text}}}"), format!("inline:{text}"), format!("static:{text}")] {
+                tables.extend(AccessTable::load(&word(&text), &mut memory));
+            }
+            for table in &tables {
+                let _ = table.by_client(&key, "2001:db8::1".parse().ok(), true);
+                let _ = table.by_mail_address(&Address::new(&key), "+-", false);
+            }
+            for fault in &memory.faults {
+                assert!(
+                    fault.width > 0 && fault.origin.line > 0 && fault.origin.column > 0,
+                    "{fault:?} {text:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn short_keys_are_cut_at_their_separators_without_an_empty_rest() {
+        let table = Memory::default().load("hash", "\"\" OK\n: OK\n");
+        assert_eq!(table.by_address("::1".parse().unwrap()).unwrap().unwrap().key, ":");
+        assert_eq!(table.by_address("1.2.3.4".parse().unwrap()).unwrap(), None);
+    }
 }

@@ -157,7 +157,8 @@ fn code(line: &Line, span: Range<usize>, word: &str) -> Result<ReplyCode, Fault>
 /// what is close to none of the actions may be a class all the same.
 fn near(word: &str) -> Option<&'static str> {
     let upper = word.to_ascii_uppercase();
-    if !word.contains(|c: char| c.is_ascii_uppercase()) || upper == "PERMIT" {
+    let letters = word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+    if !letters || !word.contains(|c: char| c.is_ascii_uppercase()) || upper == "PERMIT" {
         return None;
     }
     let distance = |known: &str| strsim::damerau_levenshtein(known, &upper);
@@ -232,6 +233,7 @@ mod tests {
             "PERMIT",
             "reject_unknown_helo_hostname",
             "Strict_Class",
+            "Hold2",
             "rejct",
         ];
         for list in lists {
