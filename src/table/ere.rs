@@ -27,20 +27,24 @@ pub fn translate(pattern: &str, multi_line: bool) -> Result<String, Mistake> {
         at: 0,
         out: String::with_capacity(pattern.len() + 8),
         groups: Vec::new(),
+        opened: 0,
+        closed: Vec::new(),
         atom: Atom::None,
     };
     while let Some(c) = reader.next() {
         let start = reader.at - c.len_utf8();
         match c {
             '(' => {
-                reader.groups.push((start, reader.out.len()));
+                reader.opened += 1;
+                reader.groups.push(Group { start, out: reader.out.len(), number: reader.opened });
                 reader.out.push('(');
                 reader.atom = Atom::None;
             }
             ')' => match reader.groups.pop() {
-                Some((_, opened)) => {
+                Some(group) => {
                     reader.out.push(')');
-                    reader.atom = Atom::At(opened);
+                    reader.atom = Atom::At(group.out);
+                    reader.closed.push(group.number);
                 }
                 // The C library takes a parenthesis that closes nothing as it is.
                 None => reader.atom("\\)"),
@@ -59,8 +63,8 @@ pub fn translate(pattern: &str, multi_line: bool) -> Result<String, Mistake> {
         }
     }
     match reader.groups.pop() {
-        Some((start, _)) => Err(Mistake {
-            span: start..start + 1,
+        Some(group) => Err(Mistake {
+            span: group.start..group.start + 1,
             message: "bad pattern: this parenthesis is not closed".to_owned(),
             help: Some("write `\\(` for the character itself"),
         }),
@@ -72,9 +76,18 @@ struct Reader<'a> {
     pattern: &'a str,
     at: usize,
     out: String,
-    /// Where the open groups begin, in the pattern and in the output.
-    groups: Vec<(usize, usize)>,
+    groups: Vec<Group>,
+    opened: u32,
+    /// The numbers of the groups that are complete.
+    closed: Vec<u32>,
     atom: Atom,
+}
+
+/// An open group: where it begins in the pattern and in the output, and its number.
+struct Group {
+    start: usize,
+    out: usize,
+    number: u32,
 }
 
 /// What a repeat operator would repeat.
@@ -182,7 +195,17 @@ impl Reader<'_> {
             'W' => self.atom("\\W"),
             's' => self.atom("\\s"),
             'S' => self.atom("\\S"),
-            '1'..='9' => self.atom(&format!("\\g{{{c}}}")),
+            '1'..='9' => {
+                if !self.closed.iter().any(|number| c.to_digit(10) == Some(*number)) {
+                    let message = format!("no group {c} is complete before `\\{c}`");
+                    return Err(self.mistake(
+                        start,
+                        &message,
+                        "count the groups by their opening parentheses",
+                    ));
+                }
+                self.atom(&format!("\\g{{{c}}}"));
+            }
             c if c.is_ascii_alphanumeric() => {
                 let message = format!("`\\{c}` is the letter `{c}` in a regexp: table");
                 return Err(self.mistake(
@@ -273,6 +296,10 @@ impl Reader<'_> {
                 class.push_str("[:");
                 class.push_str(name);
                 class.push_str(":]");
+                let rest = &self.pattern[self.at..];
+                if rest.starts_with('-') && !rest.starts_with("-]") {
+                    return Err(self.mistake(start, "a class begins no range", "put the `-` last"));
+                }
                 Ok(())
             }
             ('.' | '=', Some(c), None) => {
@@ -349,6 +376,9 @@ mod tests {
             ("a{99999}", 1..8, "this is no count"),
             ("a\\", 1..2, "a backslash at the end"),
             ("\\x41", 0..2, "`\\x` is the letter `x` in a regexp: table"),
+            ("[[:digit:]-z]", 1..10, "a class begins no range"),
+            ("\\1(a)", 0..2, "no group 1 is complete before `\\1`"),
+            ("(a\\1)", 2..4, "no group 1 is complete before `\\1`"),
             ("a(b", 1..2, "this parenthesis is not closed"),
         ];
         for (pattern, span, message) in cases {
