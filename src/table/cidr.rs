@@ -4,7 +4,7 @@ use super::{
     Source, lines,
     lines::Line,
     right_hand,
-    rules::{Begin, Builder, Rules, begin, negation},
+    rules::{Begin, Builder, INDENTED, Rules, begin, negation},
     template::Groups,
 };
 use crate::{origin::Fault, smtp::domain};
@@ -41,7 +41,8 @@ pub fn parse(file: &str, text: &str, source: &mut dyn Source) -> Rules<Pattern> 
                 if rest.is_empty() {
                     return Some(pattern);
                 }
-                source.fault(line.error(rest, "nothing may stand behind the network of an `if`"));
+                let fault = line.error(rest, "nothing may stand behind the network of an `if`");
+                source.fault(fault.help(INDENTED));
                 None
             });
             rules.open(pattern, line, 0..length);
@@ -156,9 +157,11 @@ mod tests {
             format!("t:4:1+11 error: `example.net` is no IP address {NETWORKS}"),
             "t:5:1+10 error: `10.0.0.0/8` has no action (write the action behind it, such as `OK`, `DUNNO` or `REJECT`)"
                 .to_owned(),
-            "t:6:7+1 error: nothing may stand behind `endif`".to_owned(),
+            "t:6:7+1 error: nothing may stand behind `endif` \
+             (write the next rule on the line below, without blanks before it)".to_owned(),
             "t:6:1+5 error: `endif` without `if` (remove it, or write the `if` above)".to_owned(),
-            "t:7:15+2 error: nothing may stand behind the network of an `if`".to_owned(),
+            "t:7:15+2 error: nothing may stand behind the network of an `if` \
+             (write its rules on the lines below, without blanks before them)".to_owned(),
             format!("t:8:1+12 error: `[2001:db8::1` is no IP address {NETWORKS}"),
             "t:9:11+4 error: `/129` is no network length (write a number from 0 to 128)".to_owned(),
             "t:10:1+1 error: a network is missing (write one such as `192.0.2.0/24`)".to_owned(),

@@ -24,7 +24,9 @@ pub struct Fixed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicates {
     /// It is left out with a warning, as postmap does.
-    Warn,
+    First,
+    /// It takes the place of the first, with a warning: `inline:`.
+    Last,
     /// Postfix would not use the table at all: `texthash:`.
     Refuse,
 }
@@ -36,16 +38,15 @@ impl Fixed {
     pub fn parse(file: &str, text: &str, duplicates: Duplicates, source: &mut dyn Source) -> Self {
         let mut table = Self::default();
         lines::each(file, text, source, |line, source| {
-            let Some((key, span, rest)) = key(line, 0..line.text.len(), source) else { return };
-            let action = line.trim(rest..line.text.len());
-            if key.is_empty() {
-                source.fault(line.error(span, "an empty key"));
-            } else if action.is_empty() {
+            let Some(span) = key(line, 0..line.text.len(), source) else { return };
+            let action = line.trim(span.end..line.text.len());
+            let key = &line.text[span.clone()];
+            if action.is_empty() {
                 let fault = line.error(span, format!("key `{key}` has no action"));
                 source.fault(fault.help("write the action behind it, such as `OK`, `DUNNO` or `REJECT`"));
             } else if let Some(entry) = right_hand::parse(line, action, Groups::Plain, source) {
-                warn_about_colon(&key, line, &span, source);
-                table.insert(&key, entry, line, span, duplicates, source);
+                warn_about_colon(key, line, &span, source);
+                table.insert(key, entry, line, span.clone(), duplicates, source);
             }
         });
         table
@@ -70,12 +71,17 @@ impl Fixed {
             hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(entry);
             }
-            hash_map::Entry::Occupied(first) => {
-                let (key, place) = (first.key(), &first.get().origin);
+            hash_map::Entry::Occupied(mut first) => {
+                let (key, place) = (first.key().clone(), first.get().origin.clone());
                 source.fault(match duplicates {
-                    Duplicates::Warn => line
+                    Duplicates::First => line
                         .warning(span, format!("key `{key}` stands at {place} already; that entry counts"))
                         .help("remove one of the two"),
+                    Duplicates::Last => {
+                        first.insert(entry);
+                        line.warning(span, format!("key `{key}` stands twice; the last entry counts"))
+                            .help("remove one of the two")
+                    }
                     Duplicates::Refuse => line
                         .error(span, format!("key `{key}` stands at {place} already"))
                         .help("remove one of the two; Postfix would not use this texthash: table at all"),
@@ -106,32 +112,28 @@ fn warn_about_colon(key: &str, line: &Line, span: &Range<usize>, source: &mut dy
     source.fault(fault.help(format!("write `{bare}`")));
 }
 
-/// The key that begins at `span`, where it stands, and where the rest begins: a word, or a text in quotes in which a
-/// backslash takes the next character as it is.
-pub fn key(
-    line: &Line,
-    span: Range<usize>,
-    source: &mut dyn Source,
-) -> Option<(String, Range<usize>, usize)> {
-    let text = &line.text[span.clone()];
-    if !text.starts_with('"') {
-        let end = span.start + text.find([' ', '\t']).unwrap_or(text.len());
-        return Some((line.text[span.start..end].to_owned(), span.start..end, end));
-    }
-    let mut key = String::new();
-    let mut characters = text.char_indices().skip(1);
+/// The key that `span` begins with: up to the first white space that stands in no quotes. Quotes, and the backslashes
+/// within them, are part of the key, as they are part of an address in external form.
+pub fn key(line: &Line, span: Range<usize>, source: &mut dyn Source) -> Option<Range<usize>> {
+    let mut opened = None;
+    let mut characters = line.text[span.clone()].char_indices();
     while let Some((at, c)) = characters.next() {
         match c {
-            '"' => {
-                let end = span.start + at + 1;
-                return Some((key, span.start..end, end));
+            '"' => opened = if opened.is_some() { None } else { Some(span.start + at) },
+            '\\' => {
+                characters.next();
             }
-            '\\' => key.extend(characters.next().map(|(_, c)| c)),
-            c => key.push(c),
+            ' ' | '\t' if opened.is_none() => return Some(span.start..span.start + at),
+            _ => {}
         }
     }
-    source.fault(line.error(span, "the quote is not closed").help("end the key with `\"`"));
-    None
+    match opened {
+        Some(quote) => {
+            source.fault(line.error(quote..span.end, "the quote is not closed").help("close it with `\"`"));
+            None
+        }
+        None => Some(span),
+    }
 }
 
 #[cfg(test)]
@@ -142,11 +144,11 @@ mod tests {
     fn keys_are_words_or_quoted_texts_and_case_is_folded() {
         let mut memory = Memory::default();
         let table =
-            memory.load("hash", "Example.NET  REJECT one\n  two\n\"a b\\\"c\" OK\n1.2.3\tDUNNO\n# x OK\n");
+            memory.load("hash", "Example.NET  REJECT one\n  two\n\"A b\\\"c\"@x OK\n1.2.3\tDUNNO\n# x OK\n");
         let mut lines: Vec<_> = table.entries().map(|entry| entry.origin.line).collect();
         lines.sort_unstable();
         assert_eq!((lines, memory.messages()), (vec![1, 3, 4], vec![]));
-        for (key, line) in [("example.net", 1), ("EXAMPLE.net", 1), ("a b\"c", 3), ("1.2.3", 4)] {
+        for (key, line) in [("example.net", 1), ("EXAMPLE.net", 1), ("\"a b\\\"c\"@x", 3), ("1.2.3", 4)] {
             assert_eq!(table.full(key).unwrap().unwrap().entry.origin.line, line, "{key}");
         }
         assert_eq!(table.full("x").unwrap(), None);
@@ -154,16 +156,16 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_file_comes_out_at_once() {
-        let text = "a\nb REJCT\n\"c OK\na: OK\nd OK\nD REJECT\n\"\" OK\n10.0.0.0/8 OK\n";
+        let text = "a\nb REJCT\n\"c OK\na: OK\nd OK\nD REJECT\n\"e\" OK\n10.0.0.0/8 OK\n";
         let mut memory = Memory::default();
         let table = memory.load("hash", text);
         let want = [
             "t:1:1+1 error: key `a` has no action (write the action behind it, such as `OK`, `DUNNO` or `REJECT`)",
             "t:2:3+5 error: unknown action `REJCT` (did you mean `REJECT`?)",
-            "t:3:1+5 error: the quote is not closed (end the key with `\"`)",
+            "t:3:1+5 error: the quote is not closed (close it with `\"`)",
             "t:4:1+2 warning: key `a:` ends with a colon; is this an alias file? (write `a`)",
             "t:6:1+1 warning: key `d` stands at t:5 already; that entry counts (remove one of the two)",
-            "t:7:1+2 error: an empty key",
+            "t:7:1+3 warning: key `\"e\"` can never match: the quotes are part of the key (write `e`)",
             "t:8:1+10 warning: key `10.0.0.0/8` can never match: this table compares texts, not networks \
              (move it to a table of the type cidr:)",
         ];

@@ -2,7 +2,7 @@
 
 use super::{
     Source,
-    hash::{self, Duplicates, Fixed},
+    hash::{Duplicates, Fixed},
     lines::Line,
     right_hand,
     template::Groups,
@@ -79,25 +79,25 @@ fn add(table: &mut Fixed, line: &Line, element: Range<usize>, source: &mut dyn S
     }
     let span = line.trim(element);
     let text = &line.text[span.clone()];
-    let quoted = text.starts_with('"');
-    let (key, key_span, rest) = if quoted {
-        let Some(found) = hash::key(line, span.clone(), source) else { return };
-        found
-    } else {
-        let length = text.find('=').map_or(text.len(), |at| text[..at].trim_end().len());
-        (text[..length].to_owned(), span.start..span.start + length, span.start + length)
+    let Some(equals) = text.find('=') else {
+        return not_an_entry(line, span, source);
     };
-    let rest = line.trim(rest..span.end);
-    if key.is_empty() || !line.text[rest.clone()].starts_with('=') {
-        let message = format!("`{text}` is no entry of an inline table");
-        source.fault(line.error(span, message).help("write `key=action`, or `{ key = action with text }`"));
-        return;
+    let key_span = line.trim(span.start..span.start + equals);
+    if key_span.is_empty() {
+        return not_an_entry(line, span, source);
     }
-    let Some(mut entry) = right_hand::parse(line, rest.start + 1..rest.end, Groups::Plain, source) else {
+    let action = span.start + equals + 1..span.end;
+    let key = &line.text[key_span.clone()];
+    let Some(mut entry) = right_hand::parse(line, action, Groups::Plain, source) else {
         return;
     };
     entry.origin = line.origin(key_span.start);
-    table.insert(&key, entry, line, key_span, Duplicates::Warn, source);
+    table.insert(key, entry, line, key_span, Duplicates::Last, source);
+}
+
+fn not_an_entry(line: &Line, span: Range<usize>, source: &mut dyn Source) {
+    let message = format!("`{}` is no entry of an inline table", &line.text[span.clone()]);
+    source.fault(line.error(span, message).help("write `key=action`, or `{ key = action with text }`"));
 }
 
 #[cfg(test)]
@@ -110,14 +110,16 @@ mod tests {
     #[test]
     fn entries_are_words_or_stand_in_braces() {
         let mut memory = Memory::default();
-        let text = "inline:{ A=OK, { b = REJECT go {away} }, {\"c d\" = DUNNO} e }";
+        let text = "inline:{ A=OK, { b = REJECT go {away} }, {\"c d\"@x = DUNNO} e, a=REJECT }";
         let table = AccessTable::load(&word(text), &mut memory).unwrap();
-        for (key, column) in [("a", 14), ("b", 22), ("c d", 47)] {
+        for (key, column) in [("a", 67), ("b", 22), ("\"c d\"@x", 47)] {
             assert_eq!(table.full(key).unwrap().unwrap().entry.origin.column, column, "{key}");
         }
-        let want = "m.toml:3:62+1 error: `e` is no entry of an inline table \
-                    (write `key=action`, or `{ key = action with text }`)";
-        assert_eq!(memory.messages(), [want]);
+        let want = [
+            "m.toml:3:64+1 error: `e` is no entry of an inline table (write `key=action`, or `{ key = action with text }`)",
+            "m.toml:3:67+1 warning: key `a` stands twice; the last entry counts (remove one of the two)",
+        ];
+        assert_eq!(memory.messages(), want);
     }
 
     #[test]

@@ -19,6 +19,11 @@ fn reason(key: &str, parents: bool) -> Option<(String, String)> {
     if let Some(bare) = key.strip_prefix('@').filter(|bare| !bare.is_empty()) {
         return Some(("access tables are not asked for `@domain`".to_owned(), write(bare)));
     }
+    if let Some(bare) =
+        key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).filter(|bare| !bare.is_empty())
+    {
+        return Some(("the quotes are part of the key".to_owned(), write(bare)));
+    }
     if let Some((address, length)) = key.split_once('/')
         && is_network(address)
         && length.bytes().all(|b| b.is_ascii_digit())

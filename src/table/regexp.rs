@@ -5,7 +5,7 @@ use super::{
     lines::Line,
     pattern::{Notation, Pattern},
     right_hand,
-    rules::{Begin, Builder, Rules, begin, negation},
+    rules::{Begin, Builder, INDENTED, Rules, begin, negation},
     template::Groups,
 };
 use crate::origin::Fault;
@@ -24,7 +24,7 @@ pub fn parse(file: &str, text: &str, notation: Notation, source: &mut dyn Source
                 if rest.is_empty() {
                     return Ok(pattern);
                 }
-                Err(line.error(rest, "nothing may stand behind the pattern of an `if`"))
+                Err(line.error(rest, "nothing may stand behind the pattern of an `if`").help(INDENTED))
             });
             let pattern = pattern.map_err(|fault| source.fault(fault)).ok();
             rules.open(pattern, line, 0..length);
@@ -141,7 +141,8 @@ mod tests {
             format!("t:4:1+11 error: `example.net` is no pattern: it stands in no slashes {PATTERN}"),
             "t:5:1+3 error: the pattern has no action (write the action behind it, such as `OK`, `DUNNO` or `REJECT`)"
                 .to_owned(),
-            "t:6:8+2 error: nothing may stand behind the pattern of an `if`".to_owned(),
+            "t:6:8+2 error: nothing may stand behind the pattern of an `if` \
+             (write its rules on the lines below, without blanks before them)".to_owned(),
             "t:8:15+2 error: `$1` in a negated rule: there is no text that the pattern matched (write `$$` for a `$`)"
                 .to_owned(),
             "t:9:12+2 error: `$1`: the pattern has no group \

@@ -62,11 +62,12 @@ fn read(line: &Line, span: Range<usize>, groups: Groups, source: &mut dyn Source
     let text = |default: &str| text_or(line, rest.clone(), groups, default);
     let refusal = |default| refusal(line, rest.clone(), groups, default);
     Ok(match word.to_ascii_uppercase().as_str() {
+        // Postfix: an empty result makes the table fail at the mail (451 4.3.5).
         "" => {
-            source.fault(
-                line.warning(span, "an empty action permits, as in Postfix").help("write `OK` or `DUNNO`"),
-            );
-            Says::Ok
+            let before = span.start.saturating_sub(1);
+            return Err(line
+                .error(before..before + 1, "an action is missing")
+                .help("write `OK`, `DUNNO` or `REJECT`"));
         }
         "DUNNO" => Says::Dunno,
         "OK" | "RELAY" => Says::Ok,
@@ -256,7 +257,6 @@ mod tests {
                 "t:7:1+3 warning: `550` permits: a number without a text means OK, as in Postfix \
                  (write `550 text` to refuse with this code, or `OK`)",
             ),
-            ("", "t:7:1+1 warning: an empty action permits, as in Postfix (write `OK` or `DUNNO`)"),
         ];
         for (text, want) in cases {
             let (says, memory) = parse_text(text, Groups::Plain);
@@ -271,6 +271,7 @@ mod tests {
         const CLASS: &str = "a table cannot stand inside an access table \
                              (put the check into a class below [classes] and write the class's name here)";
         let cases = [
+            ("", "t:7:1+1 error: an action is missing (write `OK`, `DUNNO` or `REJECT`)".to_owned()),
             ("REJCT go", "t:7:1+5 error: unknown action `REJCT` (did you mean `REJECT`?)".to_owned()),
             ("Dunnno", "t:7:1+6 error: unknown action `Dunnno` (did you mean `DUNNO`?)".to_owned()),
             (

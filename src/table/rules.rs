@@ -3,6 +3,11 @@
 use super::{Source, action::Entry, lines::Line};
 use std::ops::Range;
 
+/// What helps when rules stand behind an `if`: mostly they are indented, and so continue its line.
+pub const INDENTED: &str = "write its rules on the lines below, without blanks before them";
+
+const FOLLOWING: &str = "write the next rule on the line below, without blanks before it";
+
 /// The rules of a table; `P` is what a rule compares the key with.
 #[derive(Debug)]
 pub struct Rules<P> {
@@ -62,7 +67,7 @@ impl<P> Builder<P> {
         let word = 0..line.text.find([' ', '\t']).unwrap_or(line.text.len());
         let rest = line.trim(word.end..line.text.len());
         if !rest.is_empty() {
-            source.fault(line.error(rest, "nothing may stand behind `endif`"));
+            source.fault(line.error(rest, "nothing may stand behind `endif`").help(FOLLOWING));
         }
         let Some((at, ..)) = self.open.pop() else {
             source.fault(line.error(word, "`endif` without `if`").help("remove it, or write the `if` above"));

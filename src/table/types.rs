@@ -47,7 +47,7 @@ pub(super) fn load(word: &Word, source: &mut dyn Source) -> Result<Content, Faul
     };
     Ok(match kind {
         "hash" | "lmdb" | "btree" | "dbm" | "sdbm" | "cdb" => {
-            Content::Fixed(Fixed::parse(name, &read(word, name, source)?, Duplicates::Warn, source))
+            Content::Fixed(Fixed::parse(name, &read(word, name, source)?, Duplicates::First, source))
         }
         "texthash" => {
             Content::Fixed(Fixed::parse(name, &read(word, name, source)?, Duplicates::Refuse, source))
@@ -57,6 +57,11 @@ pub(super) fn load(word: &Word, source: &mut dyn Source) -> Result<Content, Faul
         "pcre" => patterns(word, name, Notation::Pcre, source)?,
         "inline" => Content::Fixed(inline::parse(word, source)?),
         "static" => {
+            if name.is_empty() {
+                return Err(word
+                    .error("a static table without an action")
+                    .help("write `static:REJECT`, for example"));
+            }
             let line = Line::of_word(word);
             let span = kind.len() + 1..line.text.len();
             let entry = right_hand::parse(&line, unbraced(&line, span), Groups::Plain, source);
