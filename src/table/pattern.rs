@@ -1,5 +1,5 @@
 //! Regular expressions with a bounded effort: those of pcre_table(5) as they are, those of regexp_table(5) by way of
-//! [`ere`](super::ere).
+//! [`ere`].
 
 use super::{ere, lines::Line};
 use crate::origin::{Fault, Origin};

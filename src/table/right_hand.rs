@@ -95,6 +95,10 @@ fn read(line: &Line, span: Range<usize>, groups: Groups, source: &mut dyn Source
         number if !rest.is_empty() && is_digits(number) => {
             Says::Refuse(Code::Own(code(line, word_span, word)?), refusal("Access denied")?)
         }
+        _ if groups != Groups::Plain && value.contains('$') => {
+            let fault = line.error(span, "what the pattern matched cannot be part of a restriction list");
+            return Err(fault.help("write an action with a text, such as `REJECT $1`"));
+        }
         _ => other(line, span, word, source)?,
     })
 }
@@ -356,6 +360,11 @@ mod tests {
                 "PREPEND X-$1: y",
                 "t:7:9+4 error: `X-$1`: what the pattern matched cannot choose the header field \
                  (write `$1` only in the field's value)",
+            ),
+            (
+                "reject_x $1",
+                "t:7:1+11 error: what the pattern matched cannot be part of a restriction list \
+                 (write an action with a text, such as `REJECT $1`)",
             ),
             ("REJECT $2", "t:7:8+2 error: `$2`: the pattern's groups are numbered from 1 to 1"),
             (
