@@ -7,7 +7,7 @@ use super::{
     rules::{Begin, Builder, INDENTED, Rules, begin, negation},
     template::Groups,
 };
-use crate::{origin::Fault, smtp::domain};
+use crate::origin::Fault;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -88,7 +88,7 @@ fn network(line: &Line, span: Range<usize>) -> Result<IpNet, Fault> {
         Some(rest) => rest.strip_suffix(']').unwrap_or(""),
         None => address,
     };
-    let Some(parsed) = domain::address(bare).or_else(|| bare.parse().ok()) else {
+    let Ok(parsed) = bare.parse::<IpAddr>() else {
         let fault =
             line.error(span.start..span.start + address.len(), format!("`{address}` is no IP address"));
         let help = "a cidr: table holds networks only, such as `192.0.2.0/24` or `2001:db8::/32`";
@@ -134,6 +134,7 @@ mod tests {
             ("203.0.113.1", Some(11)),
             ("203.0.113.2", Some(14)),
             ("mail.example.net", None),
+            ("192.0.2.01", None),
         ];
         for (key, want) in cases {
             let line = table.full(key).unwrap().map(|hit| hit.entry.origin.line);

@@ -21,7 +21,6 @@ use crate::{
     decision::action::{Action, Amends, ClassId},
     origin::{Fault, Origin, Word},
     request::{Request, subject::Subject},
-    smtp::domain,
 };
 use action::{Entry, MapCodes};
 use hash::Fixed;
@@ -114,7 +113,8 @@ impl AccessTable {
         match &self.content {
             Content::Fixed(_) | Content::Static(_) | Content::Nothing => Ok(self.partial(&fold(key))),
             Content::Networks(rules) => {
-                let Some(address) = domain::address(key) else { return Ok(None) };
+                // As inet_pton(), which takes no leading zeros.
+                let Ok(address) = key.parse() else { return Ok(None) };
                 let found = rules.find(|pattern| Ok(pattern.matches(address)))?;
                 Ok(found.map(|(_, entry)| Hit::new(entry, key)))
             }
