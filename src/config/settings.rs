@@ -1,6 +1,6 @@
 //! The configuration as the server uses it: plain data, one `Default` beside each struct.
 
-use crate::policy::Policy;
+use crate::{policy::Policy, restriction::args::Settings};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -20,8 +20,21 @@ pub struct Config {
     pub on_bug: OnBug,
     /// `[restrictions]`, `[classes]` and what they need.
     pub policy: Policy,
+    /// What restrictions were made with: `mynetworks`, `[codes]` and their kin.
+    pub settings: Settings,
     /// `[dns]`.
     pub dns: Dns,
+}
+
+impl Config {
+    /// The keys in which `new` differs and which take effect only at a restart.
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("socket", self.socket != new.socket),
+            ("max_sessions", self.limits.max_sessions != new.limits.max_sessions),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
 }
 
 /// Where mailward listens.

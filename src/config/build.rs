@@ -1,0 +1,241 @@
+//! From the keys that are set to the configuration as the server uses it.
+
+use super::{
+    Files,
+    faults::Faults,
+    lists::Builder,
+    loader::Loader,
+    raw::{Setting, Settings as Raw, Value},
+    settings::{Config, Mode, OnBug, Socket},
+    text::Text,
+    values,
+};
+use crate::{
+    decision::action::ClassId,
+    origin::{Fault, Word},
+    request::Stage,
+    restriction::args::TempfailAction,
+    smtp::reply::ReplyCode,
+};
+use std::{rc::Rc, time::Duration};
+
+/// Postfix's default of milter_command_timeout.
+const MILTER_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Builds the configuration; it is of use only if there is no error among the faults.
+pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn Files) -> (Config, Faults) {
+    let mut values = Values { raw, text: &text, faults };
+    let mut config = Config::default();
+    values.server(&mut config);
+    values.socket(&mut config.socket);
+    values.dns(&mut config);
+    values.settings(&mut config);
+    let Values { faults, .. } = values;
+
+    let classes: Vec<&Setting> =
+        raw.iter().filter(|(path, _)| path.starts_with("classes.")).map(|(_, setting)| setting).collect();
+    let mut loader = Loader::new(text, faults, files);
+    loader.parents = config.settings.parent_domain_matches_subdomains;
+    let mut builder = Builder::new(loader, config.settings.clone(), &classes);
+    for stage in Stage::ALL {
+        if let Some(Value::List(tokens)) = value(raw, &format!("restrictions.{stage}")) {
+            config.policy.lists[stage as usize] = builder.stage(stage, tokens.clone());
+        }
+    }
+    for (number, class) in classes.iter().enumerate() {
+        let Value::List(tokens) = &class.value else { continue };
+        config.policy.classes.push(builder.class(ClassId(number), tokens.clone()));
+    }
+    config.policy.classes.extend(builder.right_hands());
+    let loader = builder.finish(config.policy.delay_reject, config.policy.classes.len());
+    (config, loader.faults)
+}
+
+fn value<'a>(raw: &'a Raw, path: &str) -> Option<&'a Value> {
+    raw.get(path).map(|setting| &setting.value)
+}
+
+/// The plain values.
+struct Values<'a> {
+    raw: &'a Raw,
+    text: &'a Text,
+    faults: Faults,
+}
+
+impl Values<'_> {
+    fn server(&mut self, config: &mut Config) {
+        config.mode = match value(self.raw, "mode") {
+            Some(Value::Choice("observe")) => Mode::Observe,
+            _ => Mode::Enforce,
+        };
+        config.on_bug = match value(self.raw, "on_bug") {
+            Some(Value::Choice("accept")) => OnBug::Accept,
+            _ => OnBug::Tempfail,
+        };
+        self.bool("delay_reject", &mut config.policy.delay_reject);
+        self.bool("lookahead", &mut config.policy.lookahead);
+        let limits = &mut config.limits;
+        self.number("max_sessions", &mut limits.max_sessions);
+        self.duration("decision_deadline", &mut limits.decision_deadline);
+        self.duration("shutdown_grace", &mut limits.shutdown_grace);
+        self.duration("idle_timeout", &mut limits.idle_timeout);
+        if limits.decision_deadline >= MILTER_COMMAND_TIMEOUT {
+            let help = "raise milter_command_timeout in main.cf above it, or lower it to \"20s\"";
+            self.warn("decision_deadline", "Postfix waits 30 s by default and gives up before this", help);
+        }
+    }
+
+    fn socket(&mut self, socket: &mut Socket) {
+        if let Some(Value::Text(word)) = value(self.raw, "socket") {
+            match values::socket(word) {
+                Ok(configured) => *socket = configured,
+                Err(fault) => self.faults.here(fault, self.text),
+            }
+        }
+        let Socket::Unix { mode, group, .. } = socket else {
+            return self.inet_socket(socket);
+        };
+        if let Some(Value::Permissions(bits)) = value(self.raw, "socket_mode") {
+            *mode = *bits;
+        }
+        if let Some(Value::Text(word)) = value(self.raw, "socket_group") {
+            *group = Some(word.text.clone()).filter(|group| !group.is_empty());
+        }
+    }
+
+    fn inet_socket(&mut self, socket: &Socket) {
+        if let Socket::Inet(address) = socket
+            && !address.ip().to_canonical().is_loopback()
+        {
+            let message = format!(
+                "whoever reaches {address} can speak with mailward: the protocol has no authentication"
+            );
+            self.warn(
+                "socket",
+                &message,
+                "use a unix socket or a loopback address, or protect the port by a firewall",
+            );
+        }
+        for key in ["socket_mode", "socket_group"] {
+            if self.raw.contains_key(key) && self.raw.contains_key("socket") {
+                self.warn(
+                    key,
+                    "it has no effect on an inet socket",
+                    "set it only with `socket = \"unix:/path\"`",
+                );
+            }
+        }
+    }
+
+    fn dns(&mut self, config: &mut Config) {
+        let dns = &mut config.dns;
+        dns.nameservers = self.each("dns.nameservers", values::nameserver);
+        self.duration("dns.timeout", &mut dns.timeout);
+        self.number("dns.tries", &mut dns.tries);
+        self.number("dns.max_in_flight", &mut dns.max_in_flight);
+        if let Some(Value::Bytes(size)) = value(self.raw, "dns.cache_size") {
+            dns.cache_size = *size;
+        }
+        if dns.timeout.saturating_mul(dns.tries) > config.limits.decision_deadline {
+            let key = if self.raw.contains_key("dns.timeout") { "dns.timeout" } else { "dns.tries" };
+            let message = "all tries together take longer than decision_deadline, which cuts them off";
+            self.warn(key, message, "lower `timeout` or `tries` below [dns]");
+        }
+    }
+
+    fn settings(&mut self, config: &mut Config) {
+        let settings = &mut config.settings;
+        let networks = self.each("mynetworks", |word| {
+            let network = values::network(word)?;
+            if network.prefix_len() == 0 {
+                let fault = word.error(format!("`{}` would trust everybody", word.text));
+                return Err(fault.help("name the networks that may do everything"));
+            }
+            Ok(network)
+        });
+        settings.mynetworks = networks.into();
+        self.bool("parent_domain_matches_subdomains", &mut settings.parent_domain_matches_subdomains);
+        if let Some(Value::Text(word)) = value(self.raw, "recipient_delimiter") {
+            match word.text.chars().find(|c| !c.is_ascii_punctuation() || matches!(c, '@' | '"' | '\\')) {
+                Some(c) => {
+                    let fault = word.error(format!("`{c}` cannot separate an address's extension"));
+                    self.faults.here(fault.help("use characters such as `+` or `-`"), self.text);
+                }
+                None => settings.recipient_delimiter.clone_from(&word.text),
+            }
+        }
+        let codes = &mut settings.codes;
+        for (name, code) in [
+            ("access_map_defer_code", &mut codes.access_map_defer_code),
+            ("access_map_reject_code", &mut codes.access_map_reject_code),
+            ("defer_code", &mut codes.defer_code),
+            ("invalid_hostname_reject_code", &mut codes.invalid_hostname_reject_code),
+            ("non_fqdn_reject_code", &mut codes.non_fqdn_reject_code),
+            ("reject_code", &mut codes.reject_code),
+            ("unknown_address_reject_code", &mut codes.unknown_address_reject_code),
+            ("unknown_client_reject_code", &mut codes.unknown_client_reject_code),
+            ("unknown_hostname_reject_code", &mut codes.unknown_hostname_reject_code),
+        ] {
+            self.code(&format!("codes.{name}"), code);
+        }
+        let both = self.tempfail("reject_tempfail_action").unwrap_or_default();
+        settings.unknown_helo_hostname_tempfail_action =
+            self.tempfail("unknown_helo_hostname_tempfail_action").unwrap_or(both);
+        settings.unknown_address_tempfail_action =
+            self.tempfail("unknown_address_tempfail_action").unwrap_or(both);
+    }
+
+    fn bool(&self, path: &str, target: &mut bool) {
+        if let Some(Value::Bool(value)) = value(self.raw, path) {
+            *target = *value;
+        }
+    }
+
+    fn number<N: TryFrom<u64>>(&self, path: &str, target: &mut N) {
+        if let Some(Value::Number(value)) = value(self.raw, path)
+            && let Ok(value) = N::try_from(*value)
+        {
+            *target = value;
+        }
+    }
+
+    fn duration(&self, path: &str, target: &mut Duration) {
+        if let Some(Value::Span(value)) = value(self.raw, path) {
+            *target = *value;
+        }
+    }
+
+    fn code(&self, path: &str, target: &mut ReplyCode) {
+        if let Some(Value::Code(value)) = value(self.raw, path) {
+            *target = *value;
+        }
+    }
+
+    fn tempfail(&self, name: &str) -> Option<TempfailAction> {
+        match value(self.raw, &format!("codes.{name}")) {
+            Some(Value::Choice("defer")) => Some(TempfailAction::Defer),
+            Some(_) => Some(TempfailAction::DeferIfPermit),
+            None => None,
+        }
+    }
+
+    /// Reads each word of a list of strings.
+    fn each<T>(&mut self, path: &str, read: impl Fn(&Word) -> Result<T, Fault>) -> Vec<T> {
+        let Some(Value::Texts(words)) = value(self.raw, path) else { return Vec::new() };
+        let mut all = Vec::with_capacity(words.len());
+        for word in words {
+            match read(word) {
+                Ok(value) => all.push(value),
+                Err(fault) => self.faults.here(fault, self.text),
+            }
+        }
+        all
+    }
+
+    /// A warning about a key that is set.
+    fn warn(&mut self, path: &str, message: &str, help: &str) {
+        let Some(Setting { name, .. }) = self.raw.get(path) else { return };
+        let fault = Fault::warning(&name.origin, name.text.chars().count(), message);
+        self.faults.here(fault.help(help), self.text);
+    }
+}

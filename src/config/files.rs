@@ -1,0 +1,73 @@
+//! Reading the files that a configuration names: bounded, regular, UTF-8.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+/// The largest file that is read, in bytes: some millions of table lines.
+const LIMIT: u64 = 256 << 20;
+
+/// Where the configuration's tables come from.
+pub trait Files {
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// Why it cannot be read: missing, no permission, a directory, too large, or not UTF-8 in which line.
+    fn read(&mut self, path: &Path) -> Result<String, String>;
+}
+
+/// The file system.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// Where relative paths begin.
+    pub base: PathBuf,
+}
+
+impl Disk {
+    /// Relative paths are below the directory of this file.
+    pub fn beside(file: &Path) -> Self {
+        Self { base: file.parent().unwrap_or(Path::new("")).to_owned() }
+    }
+}
+
+impl Files for Disk {
+    fn read(&mut self, path: &Path) -> Result<String, String> {
+        read(&self.base.join(path))
+    }
+}
+
+/// Reads a file.
+pub(super) fn read(path: &Path) -> Result<String, String> {
+    let bytes = read_bytes(path).map_err(|error| reason(&error))??;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8")
+    })
+}
+
+fn read_bytes(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
+    // Asked before it is opened: opening a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Ok(Err("it is a directory".to_owned()));
+    }
+    if !metadata.is_file() {
+        return Ok(Err("it is no regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(path)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    if read as u64 > LIMIT {
+        return Ok(Err(format!("it is larger than {} MiB", LIMIT >> 20)));
+    }
+    Ok(Ok(bytes))
+}
+
+/// The operating system's words without the number.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let bare = text.split(" (os error").next().unwrap_or(&text);
+    bare.to_lowercase()
+}

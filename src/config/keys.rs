@@ -1,0 +1,230 @@
+//! Every key of mailward.toml: path, type, range, default and manual sentence. The reader, `check-config` and the
+//! manual page mailward.toml(5) all use this one table.
+
+use std::time::Duration;
+
+/// A key that can stand in mailward.toml.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its path, such as `dns.timeout`; a last part `*` stands for names of the administrator's own.
+    pub path: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+    /// The default, as it would be written.
+    pub default: &'static str,
+    /// Another value, as it would be written.
+    pub example: &'static str,
+    /// What it does: the text of the manual.
+    pub manual: &'static str,
+}
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// A string.
+    Text,
+    /// A string or an array of strings.
+    Texts,
+    /// A restriction list: a string or an array of strings, in main.cf's notation.
+    List,
+    /// true or false.
+    Bool,
+    /// A whole number within the range.
+    Number(u64, u64),
+    /// A duration with its unit, within the range.
+    Span(Duration, Duration),
+    /// A number of bytes, or one with the unit KiB, MiB or GiB, within the range.
+    Bytes(u64, u64),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Permission bits.
+    Permissions,
+    /// A reply code.
+    Code,
+}
+
+impl Takes {
+    /// The kind of value, for messages and the manual.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Text => "a string".to_owned(),
+            Self::Texts => "a list of strings".to_owned(),
+            Self::List => "a restriction list: a string or a list of strings".to_owned(),
+            Self::Bool => "true or false".to_owned(),
+            Self::Number(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Span(min, max) => {
+                let show = crate::time::format_duration;
+                format!("a duration from \"{}\" to \"{}\"", show(min), show(max))
+            }
+            Self::Bytes(min, max) => format!("a size from \"{}\" to \"{}\"", bytes(min), bytes(max)),
+            Self::Choice(words) => one_of(words),
+            Self::Permissions => "permission bits such as \"0660\"".to_owned(),
+            Self::Code => "a reply code from 400 to 459 or 500 to 559".to_owned(),
+        }
+    }
+}
+
+fn one_of(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
+}
+
+/// A size in its largest unit that divides it.
+fn bytes(size: u64) -> String {
+    match size {
+        size if size != 0 && size % (1 << 30) == 0 => format!("{} GiB", size >> 30),
+        size if size != 0 && size % (1 << 20) == 0 => format!("{} MiB", size >> 20),
+        size if size != 0 && size % (1 << 10) == 0 => format!("{} KiB", size >> 10),
+        size => size.to_string(),
+    }
+}
+
+/// Sections of the whole design that this version does not have yet.
+pub(super) const LATER: [&str; 5] = ["greylist", "dnsbl", "attachments", "journal", "replies"];
+
+/// All keys, in the order of the manual.
+pub fn keys() -> &'static [Key] {
+    KEYS
+}
+
+/// The key of a path; a name of the administrator's own finds the pattern it falls under.
+pub fn find(path: &str) -> Option<&'static Key> {
+    let exact = KEYS.iter().find(|key| key.path == path);
+    exact.or_else(|| {
+        let section = path.split_once('.').map_or(path, |(section, _)| section);
+        KEYS.iter().find(|key| key.path.strip_suffix(".*") == Some(section) && path != section)
+    })
+}
+
+/// Whether keys stand below this path.
+pub(super) fn is_section(path: &str) -> bool {
+    KEYS.iter().any(|key| key.path.split_once('.').is_some_and(|(section, _)| section == path))
+}
+
+/// All keys with their manual sentences, as plain text in 80 columns.
+pub fn manual() -> String {
+    let mut out = String::new();
+    for key in KEYS {
+        out.push_str(&format!("{} = {}\n", key.path, key.default));
+        for line in wrap(&format!("{} Takes {}.", key.manual, key.takes.describe()), 76) {
+            out.push_str(&format!("    {line}\n"));
+        }
+    }
+    out
+}
+
+/// Breaks a text at blanks into lines of at most so many characters, longer words excepted.
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const fn key(
+    path: &'static str,
+    takes: Takes,
+    default: &'static str,
+    example: &'static str,
+    manual: &'static str,
+) -> Key {
+    Key { path, takes, default, example, manual }
+}
+
+const TEMPFAIL: Takes = Takes::Choice(&["defer_if_permit", "defer"]);
+
+#[rustfmt::skip]
+const KEYS: &[Key] = &[
+    key("socket", Takes::Text, "\"inet:127.0.0.1:8895\"", "\"unix:/run/mailward/mailward.sock\"",
+        "Where mailward listens: `unix:/path` or `inet:ADDRESS:PORT` with an IP address. Sendmail's `inet:PORT@ADDRESS` \
+         is understood too. The milter protocol has no authentication, so an address that other machines reach is \
+         warned about. A change needs a restart."),
+    key("socket_mode", Takes::Permissions, "\"0660\"", "\"0666\"",
+        "The permissions of a unix socket. A change needs a restart."),
+    key("socket_group", Takes::Text, "\"\"", "\"postfix\"",
+        "The group of a unix socket; empty: as its directory gives it. A change needs a restart."),
+    key("mode", Takes::Choice(&["enforce", "observe"]), "\"enforce\"", "\"observe\"",
+        "Whether decisions take effect. With `observe` everything is decided and logged, and the answer is always \
+         \"continue\"."),
+    key("mynetworks", Takes::Texts, "[]", "[\"127.0.0.0/8\", \"[::1]/128\"]",
+        "The networks that permit_mynetworks trusts, as in main.cf: `192.0.2.0/24`, `[2001:db8::]/32`, or an address. \
+         Postfix: defaults to the machine's own networks; here: to none, because a filter need not run on that machine."),
+    key("delay_reject", Takes::Bool, "true", "false",
+        "As smtpd_delay_reject: the client, helo and sender lists run at RCPT TO, so that the log shows sender and \
+         recipient of what is refused."),
+    key("max_sessions", Takes::Number(1, 1_000_000), "4000", "100",
+        "How many sessions are served at once. Beyond it a client waits without an answer, so it must be above \
+         Postfix's process limits. A change needs a restart."),
+    key("decision_deadline", Takes::Span(Duration::from_millis(100), seconds(600)), "\"20s\"", "\"10s\"",
+        "How long one answer may take; what is unknown then counts as a temporary failure. It must be below Postfix's \
+         milter_command_timeout, 30 s by default."),
+    key("shutdown_grace", Takes::Span(seconds(0), seconds(3_600)), "\"8s\"", "\"1m\"",
+        "How long sessions in flight may go on after SIGTERM."),
+    key("idle_timeout", Takes::Span(seconds(1), seconds(86_400)), "\"7210s\"", "\"1h\"",
+        "How long a session may be silent before it is closed. Postfix ends silent sessions earlier by itself."),
+    key("lookahead", Takes::Bool, "true", "false",
+        "Ask the lookups of later entries of a list early, so that a list costs its slowest lookup, not their sum. Off: \
+         only what Postfix would ask."),
+    key("parent_domain_matches_subdomains", Takes::Bool, "true", "false",
+        "Whether the key `example.com` of an access table matches mail.example.com too; off, `.example.com` does. \
+         Postfix: a list of features; here: of access tables only."),
+    key("recipient_delimiter", Takes::Text, "\"\"", "\"+\"",
+        "The characters that separate a user name from its extension, as in main.cf."),
+    key("on_bug", Takes::Choice(&["tempfail", "accept"]), "\"tempfail\"", "\"accept\"",
+        "What a client hears when mailward itself has a bug: 451, or nothing."),
+    key("restrictions.client", Takes::List, "[]", "[\"reject_unknown_reverse_client_hostname\"]",
+        "The entries of smtpd_client_restrictions. All lists take the words of main.cf between blanks or commas."),
+    key("restrictions.helo", Takes::List, "[]", "[\"reject_invalid_helo_hostname\"]",
+        "The entries of smtpd_helo_restrictions."),
+    key("restrictions.sender", Takes::List, "[]", "[\"reject_non_fqdn_sender\"]",
+        "The entries of smtpd_sender_restrictions."),
+    key("restrictions.recipient", Takes::List, "[]", "[\"reject_non_fqdn_recipient\"]",
+        "The entries of smtpd_recipient_restrictions. Relay control stays with Postfix."),
+    key("restrictions.data", Takes::List, "[]", "[\"permit_mynetworks\"]",
+        "The entries of smtpd_data_restrictions."),
+    key("restrictions.end_of_data", Takes::List, "[]", "[\"permit_mynetworks\"]",
+        "The entries of smtpd_end_of_data_restrictions."),
+    key("classes.*", Takes::List, "[]", "[\"reject_unknown_client_hostname\"]",
+        "A restriction class, as smtpd_restriction_classes: its name can stand in lists and on the right-hand side of \
+         access tables."),
+    key("codes.access_map_defer_code", Takes::Code, "450", "451", "The reply code of DEFER in an access table."),
+    key("codes.access_map_reject_code", Takes::Code, "554", "550", "The reply code of REJECT in an access table."),
+    key("codes.defer_code", Takes::Code, "450", "451", "The reply code of `defer`."),
+    key("codes.invalid_hostname_reject_code", Takes::Code, "501", "550",
+        "The reply code of reject_invalid_helo_hostname."),
+    key("codes.non_fqdn_reject_code", Takes::Code, "504", "550",
+        "The reply code of reject_non_fqdn_helo_hostname, reject_non_fqdn_sender and reject_non_fqdn_recipient."),
+    key("codes.reject_code", Takes::Code, "554", "550", "The reply code of `reject`."),
+    key("codes.unknown_address_reject_code", Takes::Code, "450", "550",
+        "The reply code of reject_unknown_sender_domain and reject_unknown_recipient_domain."),
+    key("codes.unknown_client_reject_code", Takes::Code, "450", "550",
+        "The reply code of reject_unknown_client_hostname and reject_unknown_reverse_client_hostname."),
+    key("codes.unknown_hostname_reject_code", Takes::Code, "450", "550",
+        "The reply code of reject_unknown_helo_hostname."),
+    key("codes.reject_tempfail_action", TEMPFAIL, "\"defer_if_permit\"", "\"defer\"",
+        "What a restriction does when DNS gives no answer: the default of both actions below."),
+    key("codes.unknown_helo_hostname_tempfail_action", TEMPFAIL, "\"defer_if_permit\"", "\"defer\"",
+        "What reject_unknown_helo_hostname does when DNS gives no answer."),
+    key("codes.unknown_address_tempfail_action", TEMPFAIL, "\"defer_if_permit\"", "\"defer\"",
+        "What reject_unknown_sender_domain and reject_unknown_recipient_domain do when DNS gives no answer."),
+    key("dns.nameservers", Takes::Texts, "[]", "[\"127.0.0.1:53\"]",
+        "The DNS servers in the order in which they are asked, `ADDRESS` or `ADDRESS:PORT`; empty: those of \
+         /etc/resolv.conf."),
+    key("dns.timeout", Takes::Span(Duration::from_millis(10), seconds(60)), "\"2s\"", "\"500ms\"",
+        "How long one try at one server may take."),
+    key("dns.tries", Takes::Number(1, 10), "3", "2", "How often a question is asked, over all servers."),
+    key("dns.max_in_flight", Takes::Number(1, 65_536), "512", "64",
+        "How many questions are in flight at once; each takes a socket."),
+    key("dns.cache_size", Takes::Bytes(0, 1 << 40), "\"32 MiB\"", "\"8 MiB\"",
+        "How much memory the cache of answers takes at most; 0 turns it off."),
+];

@@ -1,0 +1,275 @@
+//! Restriction lists and classes: from words to entries, with everything that can be known to be wrong before the
+//! first mail.
+
+use super::{
+    faults::did_you_mean,
+    loader::{Loader, RightHand},
+    raw::Setting,
+    text::Text,
+    uses::{Needs, Owner, Use, Uses},
+    words::{self, Token},
+};
+use crate::{
+    decision::action::ClassId,
+    origin::{Fault, Word},
+    policy::{Entry, List},
+    request::Stage,
+    restriction::{
+        self, Kind, Parse,
+        args::{Arguments, Settings},
+        class::Class,
+        elsewhere,
+    },
+};
+use std::{collections::HashMap, rc::Rc};
+
+/// How many words behind a name a restriction is offered; the longest takes one.
+const ARGUMENTS: usize = 8;
+
+/// Builds lists; keeps what can only be judged when all of them are there.
+pub(super) struct Builder<'a> {
+    /// Tables and faults.
+    pub(super) loader: Loader<'a>,
+    /// What restrictions read when they are made.
+    pub(super) settings: Settings,
+    names: HashMap<String, ClassId>,
+    uses: Uses,
+}
+
+impl<'a> Builder<'a> {
+    /// A builder that knows the classes' names.
+    pub(super) fn new(mut loader: Loader<'a>, settings: Settings, classes: &[&Setting]) -> Self {
+        let mut names = HashMap::new();
+        let text = loader.text.clone();
+        for (number, class) in classes.iter().enumerate() {
+            let name = &class.name;
+            let taken = restriction::find(&name.text).map(|kind| kind.name);
+            let taken = taken.or_else(|| elsewhere::elsewhere(&name.text).map(|elsewhere| elsewhere.name));
+            if let Some(taken) = taken {
+                let message = format!("the class `{}` has the name of the restriction `{taken}`", name.text);
+                loader.faults.here(name.error(message), &text);
+            } else if name.text.is_empty()
+                || name.text.contains([' ', '\t', '\r', '\n', ',', '{', '}', ':', '='])
+            {
+                let message = format!("`{}` cannot be written in a list", name.text);
+                loader
+                    .faults
+                    .here(name.error(message).help("use letters, digits and `_` for a class"), &text);
+            }
+            names.insert(name.text.clone(), ClassId(number));
+        }
+        loader.classes = classes.len();
+        Self { loader, settings, names, uses: Uses::default() }
+    }
+
+    /// The list of a stage.
+    pub(super) fn stage(&mut self, stage: Stage, tokens: Vec<Token>) -> List {
+        let text = self.loader.text.clone();
+        self.list(Owner::Stage(stage), tokens, &text)
+    }
+
+    /// The list of a class.
+    pub(super) fn class(&mut self, class: ClassId, tokens: Vec<Token>) -> List {
+        let text = self.loader.text.clone();
+        self.list(Owner::Class(class), tokens, &text)
+    }
+
+    /// The lists on the right-hand sides of tables, and of the tables which those name.
+    pub(super) fn right_hands(&mut self) -> Vec<List> {
+        let mut lists = Vec::new();
+        while let Some(RightHand { list, text }) = self.loader.right_hands.get(lists.len()).cloned() {
+            let id = ClassId(self.loader.classes + lists.len());
+            let text = text.unwrap_or_else(|| Rc::new(Text::new(&list.origin.file, String::new())));
+            let start = text.byte(list.origin.line, list.origin.column);
+            let place = |at: usize| text.advance(start, list.text[..at].chars().count());
+            let tokens = words::split(&list.text, &text, &place).unwrap_or_else(|fault| {
+                self.loader.faults.push(fault, Some(&text));
+                Vec::new()
+            });
+            lists.push(self.list(Owner::Class(id), tokens, &text));
+        }
+        lists
+    }
+
+    fn list(&mut self, owner: Owner, tokens: Vec<Token>, text: &Rc<Text>) -> List {
+        let mut rest = tokens;
+        rest.reverse();
+        let mut list = List::default();
+        let mut warn: Option<Word> = None;
+        let mut ended: Option<String> = None;
+        let mut dead: Option<(Word, usize)> = None;
+        while let Some(Token { word, group }) = rest.pop() {
+            if let Some(group) = group {
+                rest.extend(group.into_iter().rev());
+                continue;
+            }
+            if let Some(kind) = restriction::find(&word.text)
+                && matches!(kind.parse, Parse::WarnIfReject)
+            {
+                warn = Some(word);
+                continue;
+            }
+            if ended.is_some() {
+                let (_, count) = dead.get_or_insert_with(|| (warn.clone().unwrap_or(word.clone()), 0));
+                *count += 1;
+            }
+            let warn_only = warn.take().is_some();
+            let Some((entry, always)) = self.entry(owner, word, warn_only, &mut rest, text) else { continue };
+            if always && ended.is_none() {
+                ended = Some(entry.text.to_string());
+            }
+            list.entries.push(entry);
+        }
+        if let Some(warn) = warn {
+            let message = format!("`{}` has no restriction behind it", warn.text);
+            self.fault(warn.error(message), text);
+        }
+        if let (Some(end), Some((first, count))) = (ended, dead) {
+            let entries = if count == 1 {
+                "this entry never runs".to_owned()
+            } else {
+                format!("these {count} entries never run")
+            };
+            let message = format!("{entries}: `{end}` before it ends the list");
+            let message = if count == 1 { message } else { message.replace("before it", "before them") };
+            self.fault(Fault::warning(&first.origin, first.text.chars().count(), message), text);
+        }
+        list
+    }
+
+    /// Makes an entry, and tells whether the list always ends with it.
+    fn entry(
+        &mut self,
+        owner: Owner,
+        word: Word,
+        warn_only: bool,
+        rest: &mut Vec<Token>,
+        text: &Rc<Text>,
+    ) -> Option<(Entry, bool)> {
+        if let Some(class) = self.names.get(&word.text) {
+            self.uses.classes.push(Use { owner, class: *class, word: word.clone() });
+            let Word { text, origin } = word;
+            let restriction = Box::new(Class(*class));
+            return Some((Entry { text: text.into(), origin, warn_only, restriction }, false));
+        }
+        let Some((kind, parse)) = restriction::find(&word.text).and_then(|kind| match kind.parse {
+            Parse::Entry(parse) => Some((kind, parse)),
+            Parse::WarnIfReject => None,
+        }) else {
+            self.unknown(owner, &word, rest, text);
+            return None;
+        };
+        // The next restriction is no argument: what is missing then is said, and the next is judged by itself.
+        let behind = rest.iter().rev().take(ARGUMENTS).take_while(|token| !self.is_entry(&token.word.text));
+        let behind: Vec<Word> = behind.map(|token| token.word.clone()).collect();
+        let mut written = word.text.clone();
+        let mut arguments = Arguments::new(word.clone(), behind.clone(), &self.settings, &mut self.loader);
+        let made = parse(&mut arguments);
+        let taken = behind.len() - arguments.rest().len();
+        rest.truncate(rest.len() - taken);
+        for argument in &behind[..taken] {
+            written.push(' ');
+            written.push_str(&argument.text.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+        self.uses.needs.push(Needs { owner, event: kind.needs, word: word.clone() });
+        match made {
+            Ok(restriction) => {
+                // Under warn_if_reject only a permit still ends the list.
+                let always = restriction.ends_list() && (!warn_only || kind.name == "permit");
+                Some((Entry { text: written.into(), origin: word.origin, warn_only, restriction }, always))
+            }
+            Err(fault) => {
+                self.fault(fault, text);
+                None
+            }
+        }
+    }
+
+    fn unknown(&mut self, owner: Owner, word: &Word, rest: &mut Vec<Token>, text: &Rc<Text>) {
+        let name = word.text.as_str();
+        if name != "=" && !name.starts_with('#') {
+            // What is no restriction itself belonged to this word: it is no fault of its own.
+            while rest.last().is_some_and(|token| self.is_argument(&token.word.text)) {
+                rest.pop();
+            }
+        }
+        if let Some(elsewhere) = elsewhere::elsewhere(name) {
+            return self.fault(word.error(elsewhere.to_string()).help(elsewhere.keep), text);
+        }
+        if name.starts_with('#') {
+            let line = word.origin.line;
+            while rest.last().is_some_and(|token| token.word.origin.line == line) {
+                rest.pop();
+            }
+            return self
+                .fault(word.error("a comment inside a list").help("put comments outside the quotes"), text);
+        }
+        if rest.last().is_some_and(|token| token.word.text == "=") {
+            rest.pop();
+            return self.fault(
+                word.error(format!("`{name} =` is not part of the list"))
+                    .help("paste what is behind the `=`"),
+                text,
+            );
+        }
+        let fault = word.error(format!("unknown restriction `{name}`"));
+        self.fault(
+            match self.suggest(owner, name) {
+                Some(help) => fault.help(help),
+                None => fault,
+            },
+            text,
+        );
+    }
+
+    /// Whether a word is an entry, here or in Postfix.
+    fn is_entry(&self, word: &str) -> bool {
+        let known = restriction::find(word).is_some() || self.names.contains_key(word);
+        known || elsewhere::elsewhere(word).is_some()
+    }
+
+    /// Whether a word can only be an argument.
+    fn is_argument(&self, word: &str) -> bool {
+        let number = word.bytes().all(|byte| byte.is_ascii_digit());
+        !self.is_entry(word) && (number || word.contains(['.', ':', '/', '*']))
+    }
+
+    fn suggest(&self, owner: Owner, name: &str) -> Option<String> {
+        if name.starts_with('$') {
+            return Some("mailward has no parameters: write their value".to_owned());
+        }
+        if name.contains(':') {
+            let check = match owner {
+                Owner::Stage(Stage::Client) => "check_client_access",
+                Owner::Stage(Stage::Helo) => "check_helo_access",
+                Owner::Stage(Stage::Sender) => "check_sender_access",
+                Owner::Stage(Stage::Recipient | Stage::Data | Stage::EndOfData) => "check_recipient_access",
+                Owner::Class(_) => {
+                    return Some("write what it checks before it, such as check_client_access".to_owned());
+                }
+            };
+            return Some(format!("write `{check} {name}`"));
+        }
+        let kinds =
+            restriction::registry().flat_map(|kind: &Kind| kind.aliases.iter().copied().chain([kind.name]));
+        let known = kinds.chain(self.names.keys().map(String::as_str));
+        did_you_mean(name, known).map(|known| format!("did you mean `{known}`?"))
+    }
+
+    fn fault(&mut self, fault: Fault, text: &Rc<Text>) {
+        if Rc::ptr_eq(text, &self.loader.text) {
+            self.loader.faults.here(fault, text);
+        } else {
+            self.loader.faults.push(fault, Some(text));
+        }
+    }
+
+    /// Judges what needs all lists: classes that contain themselves, entries that run too early to ever match.
+    pub(super) fn finish(mut self, delay_reject: bool, lists: usize) -> Loader<'a> {
+        let text = self.loader.text.clone();
+        for fault in self.uses.judge(delay_reject, self.loader.classes, lists) {
+            self.fault(fault, &text);
+        }
+        self.loader
+    }
+}

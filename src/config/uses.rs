@@ -1,0 +1,125 @@
+//! Which class stands where: classes that contain themselves, and entries whose list runs before the event they need.
+
+use crate::{
+    decision::action::ClassId,
+    origin::{Fault, Word},
+    request::{Event, Stage},
+};
+
+/// A list: a stage's, a class's, or one on the right-hand side of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Stage(Stage),
+    Class(ClassId),
+}
+
+/// An entry and the first event at which it has something to look at.
+#[derive(Debug)]
+pub(super) struct Needs {
+    pub(super) owner: Owner,
+    pub(super) event: Event,
+    pub(super) word: Word,
+}
+
+/// A class that stands in a list.
+#[derive(Debug)]
+pub(super) struct Use {
+    pub(super) owner: Owner,
+    pub(super) class: ClassId,
+    pub(super) word: Word,
+}
+
+/// What can only be judged when all lists are there.
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    /// All entries but classes.
+    pub(super) needs: Vec<Needs>,
+    /// All classes in lists.
+    pub(super) classes: Vec<Use>,
+}
+
+impl Uses {
+    /// All faults; `classes` of the `lists` numbered lists are classes, those behind them stand in tables.
+    pub(super) fn judge(&self, delay_reject: bool, classes: usize, lists: usize) -> Vec<Fault> {
+        let mut faults = self.cycles(lists);
+        let latest = self.latest(delay_reject, classes, lists);
+        for Needs { owner, event, word } in &self.needs {
+            let runs = match owner {
+                Owner::Stage(stage) => Some(stage.event(delay_reject)),
+                Owner::Class(class) => latest.get(class.0).copied().flatten(),
+            };
+            let Some(runs) = runs.filter(|runs| runs < event) else { continue };
+            let name = &word.text;
+            let message = format!(
+                "`{name}` can never match here: the list runs at {}, it needs {}",
+                runs.word(),
+                event.word()
+            );
+            let fault = Fault::warning(&word.origin, name.chars().count(), message);
+            faults.push(fault.help("move it to a later list, or set `delay_reject = true`"));
+        }
+        faults
+    }
+
+    /// The last event at which each class runs; `None` for those that stand in no list.
+    fn latest(&self, delay_reject: bool, classes: usize, lists: usize) -> Vec<Option<Event>> {
+        let within = self.within(lists);
+        let mut latest = vec![None; lists];
+        let mut work: Vec<(usize, Event)> = Vec::new();
+        // Which event a table is asked at is not followed: its lists may run at any.
+        work.extend((classes..lists).map(|list| (list, Event::EndOfMessage)));
+        for Use { owner, class, .. } in &self.classes {
+            if let Owner::Stage(stage) = owner {
+                work.push((class.0, stage.event(delay_reject)));
+            }
+        }
+        while let Some((class, event)) = work.pop() {
+            let Some(known) = latest.get_mut(class).filter(|known| **known < Some(event)) else { continue };
+            *known = Some(event);
+            work.extend(within[class].iter().map(|inner| (inner.class.0, event)));
+        }
+        latest
+    }
+
+    /// For each numbered list the classes that stand in it.
+    fn within(&self, lists: usize) -> Vec<Vec<&Use>> {
+        let mut within = vec![Vec::new(); lists];
+        for used in &self.classes {
+            if let Owner::Class(class) = used.owner
+                && let Some(inner) = within.get_mut(class.0)
+            {
+                inner.push(used);
+            }
+        }
+        within
+    }
+
+    /// The uses with which a class comes to contain itself. Without recursion: a chain of classes may be long.
+    fn cycles(&self, lists: usize) -> Vec<Fault> {
+        let within = self.within(lists);
+        let mut done = vec![false; lists];
+        let mut open = vec![false; lists];
+        let mut faults = Vec::new();
+        for start in 0..lists {
+            let mut path = vec![(start, 0)];
+            while let Some((class, next)) = path.last_mut() {
+                let class = *class;
+                open[class] = true;
+                let Some(Use { class: ClassId(inner), word, .. }) =
+                    within[class].get(*next).filter(|_| !done[class])
+                else {
+                    (done[class], open[class]) = (true, false);
+                    path.pop();
+                    continue;
+                };
+                *next += 1;
+                if open[*inner] {
+                    faults.push(word.error(format!("the class `{}` contains itself", word.text)));
+                } else if !done[*inner] {
+                    path.push((*inner, 0));
+                }
+            }
+        }
+        faults
+    }
+}

@@ -1,0 +1,210 @@
+//! Sockets, networks and DNS servers as an administrator writes them.
+
+use super::settings::Socket;
+use crate::{
+    origin::{Fault, Word},
+    smtp::domain,
+};
+use ipnet::IpNet;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+/// The longest path of a unix socket, in bytes (unix(7): 108 with the final NUL).
+const SOCKET_PATH_LIMIT: usize = 107;
+/// The port of DNS (RFC 1035 section 4.2).
+const DNS_PORT: u16 = 53;
+
+/// Reads `unix:/path`, `inet:ADDRESS:PORT` or `inet:PORT@ADDRESS`.
+pub(super) fn socket(word: &Word) -> Result<Socket, Fault> {
+    let forms = "write `unix:/path` or `inet:127.0.0.1:8895`";
+    let Some((kind, rest)) = word.text.split_once(':') else {
+        return Err(word.error(format!("`{}` is no socket", word.text)).help(forms));
+    };
+    match kind {
+        "unix" | "local" => unix_socket(word, rest),
+        "inet" | "inet6" => inet_socket(word, rest),
+        _ => Err(word.error(format!("unknown kind of socket `{kind}:`")).help(forms)),
+    }
+}
+
+fn unix_socket(word: &Word, path: &str) -> Result<Socket, Fault> {
+    if !path.starts_with('/') {
+        return Err(word.error(format!("the socket's path `{path}` does not begin with `/`")));
+    }
+    if path.len() > SOCKET_PATH_LIMIT || path.contains('\0') {
+        return Err(word.error(format!("a socket's path has at most {SOCKET_PATH_LIMIT} bytes and no NUL")));
+    }
+    Ok(Socket::Unix { path: PathBuf::from(path), mode: 0o660, group: None })
+}
+
+fn inet_socket(word: &Word, rest: &str) -> Result<Socket, Fault> {
+    let (host, port) = match rest.split_once('@') {
+        Some((port, host)) => (host, port),
+        None => rest.rsplit_once(':').ok_or_else(|| {
+            let fault = word.error(format!("`{}` has no address and port", word.text));
+            let port = if port_number(rest).is_some() { rest } else { "8895" };
+            fault.help(format!("write `inet:127.0.0.1:{port}`"))
+        })?,
+    };
+    let Some(port) = port_number(port) else {
+        return Err(word.error(format!("`{port}` is no port")).help("a port is a number from 1 to 65535"));
+    };
+    match domain::address(unbracketed(host)) {
+        Some(IpAddr::V6(_)) if !host.starts_with('[') && !rest.contains('@') => {
+            let fault = word.error(format!("the IPv6 address `{host}` stands without brackets"));
+            Err(fault.help(format!("write `inet:[{host}]:{port}`")))
+        }
+        Some(address) => Ok(Socket::Inet(SocketAddr::new(address, port))),
+        None => {
+            let fault = word.error(format!("`{host}` is no IP address"));
+            Err(fault.help(format!("write the address, such as `inet:127.0.0.1:{port}`")))
+        }
+    }
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
+}
+
+fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Reads an entry of mynetworks: `ADDRESS`, `ADDRESS/LENGTH`, IPv6 with or without brackets.
+pub(super) fn network(word: &Word) -> Result<IpNet, Fault> {
+    let text = word.text.as_str();
+    if text.starts_with('!') {
+        return Err(word.error("exclusions with `!` are not in this version"));
+    }
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    let Some(address) = domain::address(unbracketed(address)) else {
+        let fault = word.error(format!("`{text}` is no network"));
+        let table =
+            text.split_once(':').is_some_and(|(kind, _)| kind.bytes().all(|b| b.is_ascii_alphabetic()));
+        return Err(if table || text.starts_with('/') {
+            fault.help("tables and files are not in this version: write the networks themselves")
+        } else {
+            fault.help("write an address or a network such as `192.0.2.0/24` or `[2001:db8::]/32`")
+        });
+    };
+    let whole = if address.is_ipv4() { 32 } else { 128 };
+    let length = match length {
+        None => Some(whole),
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
+        Some(_) => None,
+    };
+    let Some(network) = length.and_then(|length| IpNet::new(address, length).ok()) else {
+        return Err(word.error(format!("`{text}` has no prefix length from 0 to {whole}")));
+    };
+    if network.addr() != network.network() {
+        let right = match network.trunc() {
+            IpNet::V4(network) => network.to_string(),
+            IpNet::V6(network) => format!("[{}]/{}", network.addr(), network.prefix_len()),
+        };
+        let fault = word.error(format!("`{text}` has bits set behind its prefix length"));
+        return Err(fault.help(format!("did you mean `{right}`?")));
+    }
+    Ok(network)
+}
+
+/// Reads a DNS server: `ADDRESS` or `ADDRESS:PORT`, IPv6 with a port in brackets.
+pub(super) fn nameserver(word: &Word) -> Result<SocketAddr, Fault> {
+    let text = word.text.as_str();
+    if let Some(address) = domain::address(unbracketed(text)) {
+        return Ok(SocketAddr::new(address, DNS_PORT));
+    }
+    let server = text.rsplit_once(':').and_then(|(host, port)| {
+        let address = domain::address(unbracketed(host))?;
+        Some(SocketAddr::new(address, port_number(port)?))
+    });
+    server.ok_or_else(|| {
+        let fault = word.error(format!("`{text}` is no DNS server"));
+        fault.help("write an IP address, with a port if it is not 53: `127.0.0.1:5353`, `[::1]:5353`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::Origin;
+
+    fn word(text: &str) -> Word {
+        Word { text: text.to_owned(), origin: Origin::new("t", 1, 1) }
+    }
+
+    #[test]
+    fn sockets_are_read_in_postfix_and_sendmail_notation() {
+        let inet = |text: &str| Some(Socket::Inet(text.parse().unwrap()));
+        let unix = |path: &str| Some(Socket::Unix { path: path.into(), mode: 0o660, group: None });
+        let cases = [
+            ("inet:127.0.0.1:8895", inet("127.0.0.1:8895")),
+            ("inet:[::1]:8895", inet("[::1]:8895")),
+            ("inet:8895@127.0.0.1", inet("127.0.0.1:8895")),
+            ("inet6:8895@::1", inet("[::1]:8895")),
+            ("unix:/run/m.sock", unix("/run/m.sock")),
+            ("local:/run/m.sock", unix("/run/m.sock")),
+            ("unix:m.sock", None),
+            ("inet:8895", None),
+            ("inet:localhost:8895", None),
+            ("inet:127.0.0.1:0", None),
+            ("inet:127.0.0.1:65536", None),
+            ("inet:::1:8895", None),
+            ("inet:127.0.0.1:+5", None),
+            ("tcp:127.0.0.1:1", None),
+            ("", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(socket(&word(text)).ok(), want, "{text}");
+        }
+        assert!(socket(&word(&format!("unix:/{}", "x".repeat(107)))).is_err());
+    }
+
+    #[test]
+    fn networks_are_read_as_in_main_cf() {
+        let cases = [
+            ("127.0.0.0/8", Ok("127.0.0.0/8")),
+            ("[::1]/128", Ok("::1/128")),
+            ("::1", Ok("::1/128")),
+            ("2001:db8::/32", Ok("2001:db8::/32")),
+            ("192.0.2.1", Ok("192.0.2.1/32")),
+            ("192.0.2.1/24", Err(Some("did you mean `192.0.2.0/24`?"))),
+            ("[2001:db8::1]/32", Err(Some("did you mean `[2001:db8::]/32`?"))),
+            ("192.0.2.0/33", Err(None)),
+            ("192.0.2.0/+8", Err(None)),
+            ("!192.0.2.0/24", Err(None)),
+        ];
+        for (text, want) in cases {
+            let got = network(&word(text));
+            match want {
+                Ok(network) => assert_eq!(got.unwrap().to_string(), network),
+                Err(help) => assert_eq!(got.unwrap_err().help.as_deref(), help, "{text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn nameservers_have_a_port() {
+        let cases = [
+            ("127.0.0.1", Some("127.0.0.1:53")),
+            ("127.0.0.1:5353", Some("127.0.0.1:5353")),
+            ("::1", Some("[::1]:53")),
+            ("[::1]", Some("[::1]:53")),
+            ("[::1]:5353", Some("[::1]:5353")),
+            ("localhost:53", None),
+            ("127.0.0.1:", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(
+                nameserver(&word(text)).ok().map(|server| server.to_string()).as_deref(),
+                want,
+                "{text}"
+            );
+        }
+    }
+}
