@@ -1,5 +1,6 @@
 //! mailward
 
+pub mod cli;
 pub mod config;
 pub mod decision;
 pub mod dns;

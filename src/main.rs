@@ -1,3 +1,5 @@
-//! The program.
+//! The program: everything is in the library, so that tests reach it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    mailward::cli::main()
+}

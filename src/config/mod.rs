@@ -18,6 +18,7 @@ mod uses;
 mod values;
 mod words;
 
+pub(crate) use faults::did_you_mean;
 pub use files::{Disk, Files};
 
 use crate::origin::{Fault, Origin};

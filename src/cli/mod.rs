@@ -1,0 +1,102 @@
+//! The command line: one file per command, here only what they share.
+
+mod check_config;
+mod restrictions;
+
+use clap::{Parser, Subcommand};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// Where the configuration is looked for without `-c`.
+pub const CONFIG_FILE: &str = "/etc/mailward/mailward.toml";
+
+/// A mail filter (milter) for Postfix and Sendmail that explains every decision.
+#[derive(Debug, Parser)]
+#[command(name = "mailward", version, disable_help_subcommand = true, after_help = EXAMPLE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLE: &str = "Example:\n  mailward check-config -c conf/mailward.toml";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    CheckConfig(check_config::Args),
+    Restrictions(restrictions::Args),
+}
+
+/// How a command ended: the codes of sysexits.h that mailward uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0
+    Success,
+    /// 64, EX_USAGE: the command line is wrong.
+    Usage,
+    /// 74, EX_IOERR: output cannot be written.
+    InputOutput,
+    /// 78, EX_CONFIG: the configuration is refused.
+    Configuration,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Usage => 64,
+            Self::InputOutput => 74,
+            Self::Configuration => 78,
+        }
+    }
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let exit = run(std::env::args_os(), &mut io::stdout().lock(), &mut io::stderr().lock());
+    ExitCode::from(exit.code())
+}
+
+/// Runs the program: `arguments` begin with its own name, answers go to `out`, complaints to `err`.
+pub fn run<A>(arguments: A, out: &mut dyn Write, err: &mut dyn Write) -> Exit
+where
+    A: IntoIterator,
+    A::Item: Into<std::ffi::OsString> + Clone,
+{
+    let (written, exit) = match Cli::try_parse_from(arguments) {
+        Ok(cli) => finish(dispatch(cli.command, out, err).and_then(|exit| out.flush().map(|()| exit))),
+        Err(error) if error.use_stderr() => (write!(err, "{error}"), Exit::Usage),
+        Err(help) => (write!(out, "{help}").and_then(|()| out.flush()), Exit::Success),
+    };
+    match written {
+        Ok(()) => exit,
+        // Whoever reads has enough, as with `| head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit,
+        Err(error) => {
+            // Nothing is left to do where complaints cannot be written either.
+            let _ = writeln!(err, "mailward: the output cannot be written: {error}");
+            Exit::InputOutput
+        }
+    }
+}
+
+/// A closed pipe cuts the output off, not the command's success.
+fn finish(result: io::Result<Exit>) -> (io::Result<()>, Exit) {
+    match result {
+        Ok(exit) => (Ok(()), exit),
+        Err(error) => (Err(error), Exit::Success),
+    }
+}
+
+fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
+    // Many small writes become few.
+    let mut out = io::BufWriter::new(out);
+    let exit = match command {
+        Command::CheckConfig(args) => check_config::run(&args, &mut out),
+        Command::Restrictions(args) => restrictions::run(&args, &mut out, err),
+    }?;
+    out.flush()?;
+    Ok(exit)
+}

@@ -1,0 +1,108 @@
+//! `mailward restrictions`: what can stand in a restriction list, and the manual of each.
+
+use super::Exit;
+use crate::{
+    config::did_you_mean,
+    request::Event,
+    restriction::{self, Kind, elsewhere},
+    smtp::text,
+};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// How many columns a line has.
+const COLUMNS: usize = 80;
+
+/// List what can stand in a restriction list, or explain one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mailward restrictions reject_unknown_helo_hostname")]
+pub(super) struct Args {
+    /// The restriction to explain; old names are understood
+    name: Option<String>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints of a restriction.
+#[derive(Serialize)]
+struct Shown {
+    name: &'static str,
+    aliases: &'static [&'static str],
+    usage: &'static str,
+    needs: Event,
+    manual: &'static str,
+}
+
+impl From<&Kind> for Shown {
+    fn from(kind: &Kind) -> Self {
+        let Kind { name, aliases, usage, needs, manual, .. } = *kind;
+        Self { name, aliases, usage, needs, manual }
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
+    let Some(name) = &args.name else { return list(args.json, out) };
+    let Some(kind) = restriction::find(name) else { return unknown(name, err) };
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, &Shown::from(kind))?;
+        writeln!(out)?;
+        return Ok(Exit::Success);
+    }
+    explain(kind, name, out)?;
+    Ok(Exit::Success)
+}
+
+fn list(json: bool, out: &mut dyn Write) -> io::Result<Exit> {
+    let mut kinds: Vec<&Kind> = restriction::registry().collect();
+    kinds.sort_by_key(|kind| kind.name);
+    if json {
+        serde_json::to_writer_pretty(&mut *out, &kinds.into_iter().map(Shown::from).collect::<Vec<_>>())?;
+        writeln!(out)?;
+        return Ok(Exit::Success);
+    }
+    for kind in kinds {
+        let head = format!("{} {}", kind.name, kind.usage);
+        writeln!(out, "{}", head.trim_end())?;
+        let first = kind.manual.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        writeln!(out, "    {}", fit(first.trim(), COLUMNS - 4))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn explain(kind: &Kind, asked: &str, out: &mut dyn Write) -> io::Result<()> {
+    if !asked.eq_ignore_ascii_case(kind.name) {
+        writeln!(out, "{} is an old name of {}.\n", asked.to_lowercase(), kind.name)?;
+    }
+    writeln!(out, "{}\n", format!("{} {}", kind.name, kind.usage).trim_end())?;
+    writeln!(out, "{}", kind.manual.trim())?;
+    if !kind.aliases.is_empty() {
+        writeln!(out, "\nOld names: {}", kind.aliases.join(", "))?;
+    }
+    Ok(())
+}
+
+fn unknown(name: &str, err: &mut dyn Write) -> io::Result<Exit> {
+    if let Some(elsewhere) = elsewhere::elsewhere(name) {
+        writeln!(err, "mailward: {elsewhere}\n  help: {}", elsewhere.keep)?;
+        return Ok(Exit::Usage);
+    }
+    writeln!(err, "mailward: unknown restriction `{}`", text::escaped(name))?;
+    let known = restriction::registry().flat_map(|kind| kind.aliases.iter().copied().chain([kind.name]));
+    match did_you_mean(name, known) {
+        Some(known) => writeln!(err, "  help: did you mean `{known}`?")?,
+        None => writeln!(err, "  help: `mailward restrictions` lists them all")?,
+    }
+    Ok(Exit::Usage)
+}
+
+/// Cuts a line that is too long at a blank.
+fn fit(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    let cut: String = line.chars().take(columns - 1).collect();
+    let whole = cut.rsplit_once(' ').map_or(cut.as_str(), |(whole, _)| whole);
+    format!("{}…", whole.trim_end_matches([',', ';', ':']))
+}
