@@ -53,6 +53,11 @@ impl Faults {
         }
     }
 
+    /// Whether further errors are only counted: nothing need be looked up for them.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors >= LIMIT
+    }
+
     /// Whether the configuration is refused.
     pub(super) fn any_error(&self) -> bool {
         self.errors > 0

@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The largest file that is read, in bytes: some millions of table lines.
-const LIMIT: u64 = 256 << 20;
+/// The largest configuration that is read, in bytes.
+pub(super) const CONFIG_LIMIT: u64 = 16 << 20;
+/// The largest table that is read, in bytes: some millions of lines.
+const TABLE_LIMIT: u64 = 256 << 20;
 
 /// Where the configuration's tables come from.
 pub trait Files {
@@ -34,13 +36,13 @@ impl Disk {
 
 impl Files for Disk {
     fn read(&mut self, path: &Path) -> Result<String, String> {
-        read(&self.base.join(path))
+        read(&self.base.join(path), TABLE_LIMIT)
     }
 }
 
-/// Reads a file.
-pub(super) fn read(path: &Path) -> Result<String, String> {
-    let bytes = read_bytes(path).map_err(|error| reason(&error))??;
+/// Reads a file of at most `limit` bytes.
+pub(super) fn read(path: &Path, limit: u64) -> Result<String, String> {
+    let bytes = read_bytes(path, limit).map_err(|error| reason(&error))??;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -48,7 +50,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     })
 }
 
-fn read_bytes(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
+fn read_bytes(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, String>> {
     // Asked before it is opened: opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {
@@ -58,9 +60,9 @@ fn read_bytes(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
         return Ok(Err("it is no regular file".to_owned()));
     }
     let mut bytes = Vec::new();
-    let read = File::open(path)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
-    if read as u64 > LIMIT {
-        return Ok(Err(format!("it is larger than {} MiB", LIMIT >> 20)));
+    let read = File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if read as u64 > limit {
+        return Ok(Err(format!("it is larger than {} MiB", limit >> 20)));
     }
     Ok(Ok(bytes))
 }

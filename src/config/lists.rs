@@ -26,6 +26,12 @@ use std::{collections::HashMap, rc::Rc};
 /// How many words behind a name a restriction is offered; the longest takes one.
 const ARGUMENTS: usize = 8;
 
+/// The actions of access(5) that are no restrictions: a class of such a name could not be reached from a table.
+const ACTIONS: [&str; 14] = [
+    "ok", "relay", "dunno", "discard", "hold", "info", "warn", "redirect", "bcc", "prepend", "filter",
+    "hangup", "delay", "ignore",
+];
+
 /// Builds lists; keeps what can only be judged when all of them are there.
 pub(super) struct Builder<'a> {
     /// Tables and faults.
@@ -47,6 +53,9 @@ impl<'a> Builder<'a> {
             let taken = taken.or_else(|| elsewhere::elsewhere(&name.text).map(|elsewhere| elsewhere.name));
             if let Some(taken) = taken {
                 let message = format!("the class `{}` has the name of the restriction `{taken}`", name.text);
+                loader.faults.here(name.error(message), &text);
+            } else if ACTIONS.iter().any(|action| action.eq_ignore_ascii_case(&name.text)) {
+                let message = format!("the class `{}` has the name of an action of access tables", name.text);
                 loader.faults.here(name.error(message), &text);
             } else if name.text.is_empty()
                 || name.text.contains([' ', '\t', '\r', '\n', ',', '{', '}', ':', '='])
@@ -235,6 +244,9 @@ impl<'a> Builder<'a> {
     }
 
     fn suggest(&self, owner: Owner, name: &str) -> Option<String> {
+        if self.loader.faults.is_full() {
+            return None;
+        }
         if name.starts_with('$') {
             return Some("mailward has no parameters: write their value".to_owned());
         }
@@ -265,8 +277,21 @@ impl<'a> Builder<'a> {
     }
 
     /// Judges what needs all lists: classes that contain themselves, entries that run too early to ever match.
-    pub(super) fn finish(mut self, delay_reject: bool, lists: usize) -> Loader<'a> {
+    ///
+    /// `trusted` tells whether mynetworks is set at all.
+    pub(super) fn finish(mut self, delay_reject: bool, lists: usize, trusted: bool) -> Loader<'a> {
         let text = self.loader.text.clone();
+        if !trusted && let Some(word) = self.uses.first("permit_mynetworks", self.loader.classes) {
+            // Postfix's default is not empty, so a line pasted from main.cf would mean something else.
+            let message = format!("`{}` permits nobody: mynetworks is not set", word.text);
+            let fault = Fault::warning(&word.origin, word.text.chars().count(), message);
+            self.fault(
+                fault.help(
+                    "write `mynetworks = [\"127.0.0.0/8\", \"[::1]/128\"]`, or as in `postconf mynetworks`",
+                ),
+                &text,
+            );
+        }
         for fault in self.uses.judge(delay_reject, self.loader.classes, lists) {
             self.fault(fault, &text);
         }

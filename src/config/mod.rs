@@ -46,7 +46,7 @@ pub fn builtin() -> &'static str {
 pub fn load(path: &Path) -> Loaded {
     let name = path.display().to_string();
     let mut files = Disk::beside(path);
-    match files::read(path) {
+    match files::read(path, files::CONFIG_LIMIT) {
         Ok(text) => parse(&name, &text, &mut files),
         Err(reason) => {
             let fault = Fault::error(&Origin::new(name, 0, 0), 1, format!("cannot be read: {reason}"));

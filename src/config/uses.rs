@@ -4,6 +4,7 @@ use crate::{
     decision::action::ClassId,
     origin::{Fault, Word},
     request::{Event, Stage},
+    restriction,
 };
 
 /// A list: a stage's, a class's, or one on the right-hand side of a table.
@@ -59,6 +60,16 @@ impl Uses {
             faults.push(fault.help("move it to a later list, or set `delay_reject = true`"));
         }
         faults
+    }
+
+    /// The first entry of a kind in the configuration itself.
+    pub(super) fn first(&self, kind: &str, classes: usize) -> Option<Word> {
+        let mut entries = self.needs.iter().filter(|entry| match entry.owner {
+            Owner::Stage(_) => true,
+            Owner::Class(ClassId(class)) => class < classes,
+        });
+        let is = |word: &Word| restriction::find(&word.text).is_some_and(|found| found.name == kind);
+        entries.find(|entry| is(&entry.word)).map(|entry| entry.word.clone())
     }
 
     /// The last event at which each class runs; `None` for those that stand in no list.
