@@ -1,8 +1,11 @@
 //! The faults of one load, collected: bounded, in the order of the files, each with its source line.
 
-use super::{diagnostic::Diagnostic, text::Text};
-use crate::origin::{Fault, Origin, Severity};
-use std::{collections::HashSet, sync::Arc};
+use super::{diagnostic::Diagnostic, text::Text, words::Token};
+use crate::origin::{Fault, Origin, Severity, Word};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// How many errors, and how many warnings, are kept; the rest are counted.
 const LIMIT: usize = 500;
@@ -19,6 +22,8 @@ pub(super) struct Faults {
     warnings: usize,
     /// Lines of the configuration with a syntax error: what else seems wrong in them is a consequence.
     broken: HashSet<u32>,
+    /// Words with escapes, by line and column: how long they are, and how long they are in the file.
+    escaped: HashMap<(u32, u32), (usize, usize)>,
 }
 
 impl Faults {
@@ -29,13 +34,28 @@ impl Faults {
         }
     }
 
+    /// Remembers a word that is longer in the file than by itself, so that the carets cover all of it.
+    pub(super) fn written(&mut self, token: &Token) {
+        let Word { text, origin } = &token.word;
+        let width = text.chars().count();
+        if token.width != width {
+            self.escaped.insert((origin.line, origin.column), (width, token.width));
+        }
+        token.group.iter().flatten().for_each(|token| self.written(token));
+    }
+
     /// Whether a syntax error stands in this line of the configuration.
     pub(super) fn is_broken(&self, origin: &Origin) -> bool {
         self.broken.contains(&origin.line)
     }
 
     /// Takes a fault in the configuration itself.
-    pub(super) fn here(&mut self, fault: Fault, text: &Text) {
+    pub(super) fn here(&mut self, mut fault: Fault, text: &Text) {
+        if let Some((width, written)) = self.escaped.get(&(fault.origin.line, fault.origin.column))
+            && *width == fault.width
+        {
+            fault.width = *written;
+        }
         if !self.is_broken(&fault.origin) {
             self.push(fault, Some(text));
         }

@@ -107,7 +107,7 @@ impl<'a> Builder<'a> {
         let mut warn: Option<Word> = None;
         let mut ended: Option<String> = None;
         let mut dead: Option<(Word, usize)> = None;
-        while let Some(Token { word, group }) = rest.pop() {
+        while let Some(Token { word, group, .. }) = rest.pop() {
             if let Some(group) = group {
                 rest.extend(group.into_iter().rev());
                 continue;

@@ -222,6 +222,7 @@ impl Reader<'_> {
                 Err(fault) => self.take(fault),
             }
         }
+        tokens.iter().for_each(|token| self.faults.written(token));
         match takes {
             Takes::Texts => Value::Texts(tokens.into_iter().map(|token| token.word).collect()),
             _ => Value::List(tokens),

@@ -74,6 +74,8 @@ fn escape(text: &str) -> (usize, usize) {
 pub(super) struct Token {
     /// The word; of a group what is between the braces.
     pub(super) word: Word,
+    /// How many characters it takes in the file, escapes as written.
+    pub(super) width: usize,
     /// The words between its braces, if it stood in braces of its own.
     pub(super) group: Option<Vec<Token>>,
 }
@@ -99,16 +101,21 @@ pub(super) fn split(list: &str, text: &Text, place: &dyn Fn(usize) -> usize) -> 
 }
 
 fn token(raw: &str, at: usize, text: &Text, place: &dyn Fn(usize) -> usize) -> Result<Token, Fault> {
+    let word = |body: &str, at: usize| {
+        let (start, end) = (place(at), place(at + body.len()));
+        (Word { text: body.to_owned(), origin: text.origin(start) }, text.characters(start, end))
+    };
     let inner = raw.strip_prefix('{').and_then(|inner| inner.strip_suffix('}'));
     // `{a}{b}` is one word of two groups, no group.
     let Some(inner) = inner.filter(|inner| braces_match(inner)) else {
-        let word = Word { text: raw.to_owned(), origin: text.origin(place(at)) };
-        return Ok(Token { word, group: None });
+        let (word, width) = word(raw, at);
+        return Ok(Token { word, width, group: None });
     };
     let skip = at + 1 + inner.len() - inner.trim_start().len();
     let body = inner.trim();
     let group = split(body, text, &|offset| place(skip + offset))?;
-    Ok(Token { word: Word { text: body.to_owned(), origin: text.origin(place(skip)) }, group: Some(group) })
+    let (word, width) = word(body, skip);
+    Ok(Token { word, width, group: Some(group) })
 }
 
 /// Whether each brace has its counterpart within the text.
