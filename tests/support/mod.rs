@@ -1,7 +1,16 @@
 //! What several integration tests need; each includes it with `mod support;`.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary compiles all of this and uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "every test binary compiles all of this and uses a part of it"
+)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a fault in here is a failed test")]
 
 pub mod asking;
+pub mod dialogue;
 pub mod dns;
+pub mod mailward;
+pub mod postfix;
+pub mod sink;

@@ -1,0 +1,156 @@
+//! Dialogues with a real Postfix: every file of `tests/postfix` is played against Postfix's own restriction lists,
+//! which proves the expected replies, and against a Postfix whose lists are empty and whose milter is mailward.
+//!
+//! `DIALOGUE=NAME cargo test --test postfix` plays one file; with `UPDATE_CASES=1` Postfix's own replies are written
+//! into the files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test")]
+
+mod support;
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Command,
+};
+use support::{
+    dialogue::{Dialogue, Player, Side, Update},
+    dns::DnsServer,
+    mailward::MailwardInstance,
+    postfix::{PostfixInstance, Setup, available, own_directory, own_loopback, say},
+    sink::Sink,
+};
+
+/// What all files' tests share: the zone, and the directories of their tables.
+struct Stage {
+    dialogues: Vec<Dialogue>,
+    directory: PathBuf,
+    nameserver: Ipv4Addr,
+    _dns: DnsServer,
+    sink: Sink,
+}
+
+impl Stage {
+    fn set(side: Side) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postfix");
+        let wanted = env::var("DIALOGUE").ok();
+        let mut dialogues = Dialogue::read_all(&root);
+        dialogues.retain(|file| wanted.as_ref().is_none_or(|name| *name == file.name()));
+        dialogues.retain(|file| file.only.is_none_or(|only| only == side));
+        let directory = own_directory("tables");
+        for dialogue in &dialogues {
+            fs::create_dir(directory.join(dialogue.name())).unwrap();
+            dialogue.write_tables(&directory.join(dialogue.name()));
+        }
+        // libresolv knows no other port than 53.
+        let nameserver = own_loopback();
+        let zone = fs::read_to_string(root.join("zone")).unwrap();
+        let dns = DnsServer::start_at(&zone, SocketAddr::from((nameserver, 53))).unwrap();
+        Self { dialogues, directory, nameserver, _dns: dns, sink: Sink::start() }
+    }
+
+    fn tables(&self, dialogue: &Dialogue) -> PathBuf {
+        self.directory.join(dialogue.name())
+    }
+
+    fn postfix(&self, services: Vec<Vec<String>>) -> PostfixInstance {
+        let main_cf = self.sink.main_cf();
+        PostfixInstance::start(&Setup {
+            main_cf,
+            services,
+            nameserver: Some(self.nameserver),
+            ..Setup::default()
+        })
+    }
+
+    /// Plays a file and prints how many replies were compared; the faults come back.
+    fn play(
+        &self,
+        dialogue: &Dialogue,
+        side: Side,
+        postfix: &PostfixInstance,
+        service: usize,
+    ) -> (Vec<String>, Vec<Update>) {
+        let player = Player::new(dialogue, side, postfix.address(service), postfix, &self.sink);
+        let (compared, faults, updates) = player.play();
+        let verdict = if faults.is_empty() { "ok" } else { "FAILED" };
+        say(&format!("{side:?}: {} ... {compared} replies {verdict}", dialogue.name()));
+        (faults, updates)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[test]
+fn postfix_itself_answers_as_the_dialogues_say() {
+    if !available("dialogues with Postfix's own lists") {
+        return;
+    }
+    let stage = Stage::set(Side::Postfix);
+    let services = stage.dialogues.iter().map(|dialogue| dialogue.main_cf(&stage.tables(dialogue))).collect();
+    let postfix = stage.postfix(services);
+    let mut all = Vec::new();
+    for (service, dialogue) in stage.dialogues.iter().enumerate() {
+        let (faults, updates) = stage.play(dialogue, Side::Postfix, &postfix, service);
+        if env::var_os("UPDATE_CASES").is_some() {
+            Update::write(dialogue, updates);
+        }
+        all.extend(faults);
+    }
+    assert!(all.is_empty(), "{}\n{}", all.join("\n"), log_of(&postfix));
+}
+
+#[test]
+fn mailward_answers_as_postfix_does() {
+    if !available("dialogues with mailward") || !mailward_runs() {
+        return;
+    }
+    let stage = Stage::set(Side::Milter);
+    let run = |dialogue: &Dialogue| {
+        let policy = dialogue.policy(&stage.tables(dialogue));
+        MailwardInstance::start(&format!("{policy}[dns]\nnameservers = [\"{}:53\"]\n", stage.nameserver))
+    };
+    let filters: Vec<MailwardInstance> = stage.dialogues.iter().map(run).collect();
+    let service = |filter: &MailwardInstance| {
+        vec![
+            format!("smtpd_milters = inet:{}", filter.address()),
+            "milter_default_action = tempfail".to_owned(),
+        ]
+    };
+    let postfix = stage.postfix(filters.iter().map(service).collect());
+    let mut all = Vec::new();
+    for (service, (dialogue, filter)) in stage.dialogues.iter().zip(filters).enumerate() {
+        let (mut faults, _) = stage.play(dialogue, Side::Milter, &postfix, service);
+        if !faults.is_empty() {
+            faults.push(format!("mailward's log:\n{}", filter.log()));
+        }
+        all.extend(faults);
+        let status = filter.terminate();
+        assert!(status.success(), "{}: mailward ended with {status}", dialogue.name());
+    }
+    assert!(all.is_empty(), "{}\n{}", all.join("\n"), log_of(&postfix));
+}
+
+/// Postfix's log, if it is asked for.
+fn log_of(postfix: &PostfixInstance) -> String {
+    if env::var_os("POSTFIX_LOG").is_some() {
+        postfix.log()
+    } else {
+        "POSTFIX_LOG=1 shows Postfix's log".to_owned()
+    }
+}
+
+/// Whether the program can be run yet.
+fn mailward_runs() -> bool {
+    let help = Command::new(env!("CARGO_BIN_EXE_mailward")).args(["run", "--help"]).output().unwrap();
+    let runs = help.status.success() && !help.stdout.is_empty();
+    if !runs {
+        say("SKIPPED dialogues with mailward: the program has no `run` command yet");
+    }
+    runs
+}

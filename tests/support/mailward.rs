@@ -1,0 +1,80 @@
+//! The built program, run by a test.
+
+use super::postfix::{free_addresses, own_directory};
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+/// Longer than the program takes to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `mailward run`. It is killed when dropped.
+#[derive(Debug)]
+pub struct MailwardInstance {
+    directory: PathBuf,
+    address: SocketAddr,
+    child: Child,
+}
+
+impl MailwardInstance {
+    /// Starts the program with a policy (mailward.toml without `socket`) on a free loopback port and waits until it
+    /// says to be ready, as it says it to systemd.
+    pub fn start(policy: &str) -> Self {
+        let directory = own_directory("run");
+        let address = free_addresses(1)[0];
+        let config = directory.join("mailward.toml");
+        fs::write(&config, format!("socket = \"inet:{address}\"\n{policy}")).unwrap();
+        let notify = UnixDatagram::bind(directory.join("notify")).unwrap();
+        notify.set_read_timeout(Some(PATIENCE)).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_mailward"))
+            .args(["run", "-c"])
+            .arg(&config)
+            .env("NOTIFY_SOCKET", directory.join("notify"))
+            .env("STATE_DIRECTORY", &directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(directory.join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let instance = Self { directory, address, child };
+        let mut buffer = [0; 4096];
+        loop {
+            let Ok(length) = notify.recv(&mut buffer) else {
+                panic!("mailward is not ready:\n{}", instance.log());
+            };
+            if String::from_utf8_lossy(&buffer[..length]).lines().any(|line| line == "READY=1") {
+                return instance;
+            }
+        }
+    }
+
+    /// What Postfix's `smtpd_milters` names.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// Ends it as systemd does, and waits for it.
+    pub fn terminate(mut self) -> ExitStatus {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for MailwardInstance {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
