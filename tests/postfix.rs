@@ -17,6 +17,7 @@ use std::{
 use support::{
     dialogue::{Dialogue, Player, Side, Update},
     dns::DnsServer,
+    login,
     mailward::MailwardInstance,
     postfix::{PostfixInstance, Setup, available, own_directory, own_loopback, say},
     sink::Sink,
@@ -55,7 +56,7 @@ impl Stage {
     }
 
     fn postfix(&self, services: Vec<Vec<String>>) -> PostfixInstance {
-        let main_cf = self.sink.main_cf();
+        let main_cf = [self.sink.main_cf(), login::main_cf(login::start())].concat();
         PostfixInstance::start(&Setup {
             main_cf,
             services,

@@ -210,14 +210,19 @@ fn side(name: &str) -> Side {
     }
 }
 
-/// The indented lines that follow, without their indentation.
+/// The indented lines that follow, without their indentation; an empty line between two of them belongs to them.
 fn block(lines: &mut VecDeque<(usize, &str)>) -> Vec<String> {
     let mut block = Vec::new();
-    while let Some(text) = lines.front().and_then(|(_, text)| text.strip_prefix("    ")) {
-        block.push(text.to_owned());
+    loop {
+        let indented = |at: usize| lines.get(at).and_then(|(_, text)| text.strip_prefix("    "));
+        let empty = lines.front().is_some_and(|(_, text)| text.is_empty());
+        match indented(0) {
+            Some(text) => block.push(text.to_owned()),
+            None if empty && indented(1).is_some() => block.push(String::new()),
+            None => return block,
+        }
         lines.pop_front();
     }
-    block
 }
 
 fn attribute(arguments: &str, name: &str) -> Option<String> {

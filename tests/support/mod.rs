@@ -11,6 +11,7 @@
 pub mod asking;
 pub mod dialogue;
 pub mod dns;
+pub mod login;
 pub mod mailward;
 pub mod postfix;
 pub mod sink;

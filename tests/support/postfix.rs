@@ -51,6 +51,7 @@ default_transport = discard:
 relay_transport = discard:
 smtpd_relay_restrictions = check_recipient_access static:OK, reject_unauth_destination
 smtpd_reject_unlisted_recipient = no
+local_header_rewrite_clients =
 smtpd_authorized_xclient_hosts = 127.0.0.0/8
 smtpd_error_sleep_time = 0
 smtpd_soft_error_limit = 1000000
@@ -204,9 +205,13 @@ fn configure(directory: &Path, services: &[SocketAddr], setup: &Setup) {
     let root = directory.display();
     let mut main_cf = format!(
         "queue_directory = {root}/queue\ndata_directory = {root}/data\n\
-         maillog_file = {root}/maillog\nmaillog_file_prefixes = {root}\n{MAIN_CF}"
+         maillog_file = {root}/maillog\nmaillog_file_prefixes = {root}\n"
     );
-    for line in &setup.main_cf {
+    // Postfix warns of a parameter that stands twice.
+    let name = |line: &str| line.split('=').next().unwrap().trim().to_owned();
+    let given: Vec<String> = setup.main_cf.iter().map(|line| name(line)).collect();
+    let own = MAIN_CF.lines().filter(|line| !given.contains(&name(line)));
+    for line in own.chain(setup.main_cf.iter().map(String::as_str)) {
         writeln!(main_cf, "{line}").unwrap();
     }
     let chroot = if setup.chroot { "y" } else { "n" };

@@ -212,7 +212,11 @@ impl Update {
         let text = fs::read_to_string(&dialogue.path).unwrap();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         for update in updates.into_iter().rev() {
-            let reply = update.reply.iter().map(|line| format!("S: {line}"));
+            // A queue id is another one each time.
+            let reply = update.reply.iter().map(|line| match line.split_once("queued as ") {
+                Some((text, _)) => format!("S: {text}queued as …"),
+                None => format!("S: {line}"),
+            });
             let at = update.line - 1;
             lines.splice(at..at + update.lines, reply);
         }
