@@ -38,6 +38,7 @@ impl Stage {
         let wanted = env::var("DIALOGUE").ok();
         let mut dialogues = Dialogue::read_all(&root);
         dialogues.retain(|file| wanted.as_ref().is_none_or(|name| *name == file.name()));
+        assert!(!dialogues.is_empty(), "there is no dialogue {wanted:?}");
         dialogues.retain(|file| file.only.is_none_or(|only| only == side));
         let directory = own_directory("tables");
         for dialogue in &dialogues {
@@ -118,10 +119,7 @@ fn mailward_answers_as_postfix_does() {
     };
     let filters: Vec<MailwardInstance> = stage.dialogues.iter().map(run).collect();
     let service = |filter: &MailwardInstance| {
-        vec![
-            format!("smtpd_milters = inet:{}", filter.address()),
-            "milter_default_action = tempfail".to_owned(),
-        ]
+        vec![format!("smtpd_milters = {}", filter.socket()), "milter_default_action = tempfail".to_owned()]
     };
     let postfix = stage.postfix(filters.iter().map(service).collect());
     let mut all = Vec::new();

@@ -4,7 +4,6 @@ use super::postfix::{free_addresses, own_directory};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs::{self, File},
-    net::SocketAddr,
     os::unix::net::UnixDatagram,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
@@ -18,18 +17,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct MailwardInstance {
     directory: PathBuf,
-    address: SocketAddr,
+    socket: String,
     child: Child,
 }
 
 impl MailwardInstance {
-    /// Starts the program with a policy (mailward.toml without `socket`) on a free loopback port and waits until it
-    /// says to be ready, as it says it to systemd.
+    /// Starts the program with a policy (mailward.toml without `socket`) on a free loopback port.
     pub fn start(policy: &str) -> Self {
+        Self::start_on(&format!("inet:{}", free_addresses(1)[0]), policy)
+    }
+
+    /// Starts the program on a socket and waits until it says to be ready, as it says it to systemd.
+    pub fn start_on(socket: &str, policy: &str) -> Self {
         let directory = own_directory("run");
-        let address = free_addresses(1)[0];
         let config = directory.join("mailward.toml");
-        fs::write(&config, format!("socket = \"inet:{address}\"\n{policy}")).unwrap();
+        fs::write(&config, format!("socket = {socket:?}\n{policy}")).unwrap();
         let notify = UnixDatagram::bind(directory.join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_mailward"))
@@ -42,7 +44,7 @@ impl MailwardInstance {
             .stderr(File::create(directory.join("log")).unwrap())
             .spawn()
             .unwrap();
-        let instance = Self { directory, address, child };
+        let instance = Self { directory, socket: socket.to_owned(), child };
         let mut buffer = [0; 4096];
         loop {
             let Ok(length) = notify.recv(&mut buffer) else {
@@ -54,9 +56,9 @@ impl MailwardInstance {
         }
     }
 
-    /// What Postfix's `smtpd_milters` names.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Its socket; `smtpd_milters` names it so too, unless Postfix sees it from inside a chroot.
+    pub fn socket(&self) -> &str {
+        &self.socket
     }
 
     /// What it logged so far.
