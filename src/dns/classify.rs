@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use hickory_resolver::proto::{
+use hickory_proto::{
     op::ResponseCode,
     rr::{Name, RecordType},
 };
@@ -240,7 +240,7 @@ fn text(mut data: &[u8]) -> Option<Arc<str>> {
 mod tests {
     use super::*;
     use crate::{dns::message::Question, smtp::domain::Domain};
-    use hickory_resolver::proto::{
+    use hickory_proto::{
         op::Message,
         rr::{self, RData, rdata},
     };

@@ -3,7 +3,7 @@
 //! The answer records are decoded one by one, so that a good one beside a broken one counts, as in Postfix, and only
 //! those of the name that was asked and of its aliases are looked at.
 
-use hickory_resolver::proto::{
+use hickory_proto::{
     op::{Message, Query, ResponseCode},
     rr::{Name, RecordType},
     serialize::binary::{BinDecodable, BinDecoder},

@@ -6,7 +6,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use hickory_resolver::proto::rr::Name;
+use hickory_proto::rr::Name;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
