@@ -66,7 +66,10 @@ fn reply(code: u16, text: &str) -> Reply {
     Reply::new(ReplyCode::new(code).unwrap(), Enhanced::new(7, 1), text)
 }
 
-fn policy(lists: &[(Stage, &[&str])]) -> Policy {
+/// Lists by their stage.
+type Lists<'a> = [(Stage, &'a [&'a str])];
+
+fn policy(lists: &Lists<'_>) -> Policy {
     let mut policy = Policy::default();
     for (stage, lines) in lists {
         policy.lists[*stage as usize] = list(lines);
@@ -114,7 +117,7 @@ const REJECT_IF_TO: &str =
 #[test]
 fn lists_decide_as_in_postfix() {
     use Stage::{Recipient, Sender};
-    let cases: &[(&str, &[(Stage, &[&str])], &str)] = &[
+    let cases: &[(&str, &Lists<'_>, &str)] = &[
         ("no list at all permits", &[], "pass"),
         ("ok ends only its list", &[(Sender, &["permit", "reject"]), (Recipient, &["reject"])], REJECT_TO),
         ("reject ends everything", &[(Sender, &["reject"]), (Recipient, &["permit"])], REJECT_FROM),
