@@ -78,7 +78,7 @@ def rcpt_answer(path, helo, sender, recipient):
         "{client_connections}": "1",
     }
     mail = {"{mail_mailer}": "smtp", "{mail_host}": "", "{mail_addr}": sender}
-    rcpt = {"{rcpt_mailer}": "local", "{rcpt_host}": "", "{rcpt_addr}": recipient, "i": "4XB1BENCHz1"}
+    rcpt = {"{rcpt_mailer}": "relay", "{rcpt_host}": "", "{rcpt_addr}": recipient, "i": "4XB1BENCHz1"}
     address = strings("mail.example.net") + b"4" + struct.pack(">H", 40000) + strings("192.0.2.25")
     events = [
         ("C", {"j": "mx.example.org", "v": "Postfix 3.7.11", "{daemon_name}": "mx.example.org"} | client, address),
