@@ -1,7 +1,10 @@
 //! The command line: one file per command, here only what they share.
 
+mod attach;
 mod check_config;
+mod explain;
 mod restrictions;
+mod run;
 
 use clap::{Parser, Subcommand};
 use std::{
@@ -24,7 +27,9 @@ const EXAMPLE: &str = "Example:\n  mailward check-config -c conf/mailward.toml";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     CheckConfig(check_config::Args),
+    Explain(explain::Args),
     Restrictions(restrictions::Args),
 }
 
@@ -35,7 +40,11 @@ pub enum Exit {
     Success,
     /// 64, EX_USAGE: the command line is wrong.
     Usage,
-    /// 74, EX_IOERR: output cannot be written.
+    /// 69, EX_UNAVAILABLE: the system does not give what is needed.
+    Unavailable,
+    /// 73, EX_CANTCREAT: the socket cannot be bound.
+    CannotCreate,
+    /// 74, EX_IOERR: a file cannot be read, or output cannot be written.
     InputOutput,
     /// 78, EX_CONFIG: the configuration is refused.
     Configuration,
@@ -47,15 +56,32 @@ impl Exit {
         match self {
             Self::Success => 0,
             Self::Usage => 64,
+            Self::Unavailable => 69,
+            Self::CannotCreate => 73,
             Self::InputOutput => 74,
             Self::Configuration => 78,
         }
     }
 }
 
+/// Why a command could not do its work.
+enum Failure {
+    /// What a person must know, and the code.
+    Says(Exit, String),
+    /// The output cannot be written.
+    Output(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
-    let exit = run(std::env::args_os(), &mut io::stdout().lock(), &mut io::stderr().lock());
+    // Not locked: the log's thread writes to stderr too, as long as `run` serves.
+    let exit = run(std::env::args_os(), &mut io::stdout(), &mut io::stderr());
     ExitCode::from(exit.code())
 }
 
@@ -94,9 +120,29 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     // Many small writes become few.
     let mut out = io::BufWriter::new(out);
     let exit = match command {
+        Command::Run(args) => ended(run::run(&args, &mut out), err),
         Command::CheckConfig(args) => check_config::run(&args, &mut out),
+        Command::Explain(args) => ended(explain::run(&args, &mut out), err),
         Command::Restrictions(args) => restrictions::run(&args, &mut out, err),
     }?;
     out.flush()?;
     Ok(exit)
+}
+
+/// Says why a command failed.
+fn ended(result: Result<(), Failure>, err: &mut dyn Write) -> io::Result<Exit> {
+    match result {
+        Ok(()) => Ok(Exit::Success),
+        Err(Failure::Output(error)) => Err(error),
+        Err(Failure::Says(exit, message)) => {
+            writeln!(err, "mailward: {}", message.trim_end())?;
+            Ok(exit)
+        }
+    }
+}
+
+/// The columns of the terminal that output goes to, within reason; 80 where it goes elsewhere.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    size.map_or(80, |size| usize::from(size.ws_col).clamp(60, 160))
 }

@@ -72,6 +72,19 @@ impl Diagnostic {
     }
 }
 
+impl Diagnostic {
+    /// The diagnostic in one line, for the log.
+    pub fn line(&self) -> String {
+        let shown = self.to_string();
+        let mut lines = shown.lines();
+        let head = lines.next().unwrap_or_default().to_owned();
+        match lines.find_map(|line| line.trim_start().strip_prefix("help: ")) {
+            Some(help) => format!("{head} ({help})"),
+            None => head,
+        }
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fault { severity, origin, message, help, .. } = &self.fault;

@@ -12,6 +12,7 @@ mod lists;
 mod loader;
 mod raw;
 pub mod settings;
+pub mod source;
 mod syntax;
 mod text;
 mod uses;

@@ -1,7 +1,7 @@
 //! The one way of printing a decision: the log line in the words of Postfix's smtpd, and the trace of its steps.
 
 use super::{Decision, Outcome, Remark, Rule, Step, Summary, Verdict};
-use crate::smtp::text::escaped;
+use crate::{origin::Origin, smtp::text::escaped};
 use std::fmt::{self, Write as _};
 
 /// The log line of a decision: `reject: RCPT from name[addr]: 450 …; from=<> to=<> helo=<> rule=…, where=…, id=…`.
@@ -79,6 +79,12 @@ fn envelope(f: &mut fmt::Formatter<'_>, summary: &Summary) -> fmt::Result {
     Ok(())
 }
 
+/// A place without the directories of its file, so that a line holds it.
+fn place(origin: &Origin) -> String {
+    let shown = origin.to_string();
+    shown.rsplit('/').next().map_or_else(String::new, |name| escaped(name).into_owned())
+}
+
 /// What an outcome says, for a trace.
 pub fn outcome(outcome: &Outcome) -> String {
     match outcome {
@@ -113,7 +119,7 @@ pub fn trace(decision: &Decision, columns: usize) -> String {
 
 fn by(rule: Option<&Rule>) -> String {
     match rule {
-        Some(rule) => format!(" by {} ({})", escaped(&rule.text), rule.origin),
+        Some(rule) => format!(" by {} ({})", escaped(&rule.text), place(&rule.origin)),
         None => ": the lists ran to their end".to_owned(),
     }
 }
@@ -121,7 +127,7 @@ fn by(rule: Option<&Rule>) -> String {
 fn trace_step(out: &mut String, step: &Step, columns: usize) {
     let entry = format!("{}{}", "  ".repeat(step.depth), escaped(&step.rule.text));
     let outcome = outcome(&step.outcome);
-    let place = step.rule.origin.to_string();
+    let place = place(&step.rule.origin);
     let head = format!(" {:<10} {entry:<42} {outcome}", step.rule.stage.key());
     let _ = if head.chars().count() + place.chars().count() + 2 <= columns {
         let pad = columns - head.chars().count();

@@ -10,8 +10,11 @@
 
 pub mod asking;
 pub mod dialogue;
+pub mod directory;
 pub mod dns;
 pub mod login;
 pub mod mailward;
+pub mod milter;
 pub mod postfix;
 pub mod sink;
+pub mod wire;

@@ -1,0 +1,254 @@
+//! `mailward explain`: the live policy on a described session. Asks DNS, changes nothing, prints every step.
+
+use super::{Exit, Failure, columns};
+use crate::{
+    config::{settings::Mode, source::Source},
+    decision::{Decision, Deferrals, Verdict, text},
+    request::{
+        DecisionId, Event, Request, Stage,
+        envelope::{Envelope, Path},
+        session::{Identity, Login, NameStatus, Session, Tls},
+    },
+    server::{Running, Server, decide},
+    smtp::{helo::Helo, text::escaped},
+    time::{Clock, SystemClock},
+};
+use clap::Args as ClapArgs;
+use std::{fs, io::Write, net::IpAddr, path::PathBuf, sync::Arc};
+use tokio::{runtime, time::Instant};
+
+/// Arguments of `explain`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  mailward explain --client 192.0.2.1 --helo mail.example.net \\
+      --from alice@example.net --rcpt bob@example.org
+  mailward explain --client 2001:db8::1 --client-name unknown --helo x --json
+
+Without --client-name and --reverse-name the names are looked up in DNS, as
+Postfix does. Exit status 0 whatever the verdict.")]
+pub(super) struct Args {
+    /// Configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The client's address
+    #[arg(long, value_name = "IP")]
+    client: IpAddr,
+    /// Its verified name, or "unknown"
+    #[arg(long, value_name = "NAME")]
+    client_name: Option<String>,
+    /// The name of its PTR record, or "unknown"
+    #[arg(long, value_name = "NAME")]
+    reverse_name: Option<String>,
+    /// What it says at HELO or EHLO
+    #[arg(long, value_name = "NAME")]
+    helo: Option<String>,
+    /// The sender; "" or "<>" for the null sender
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<String>,
+    /// A recipient; may be given more than once
+    #[arg(long, value_name = "ADDRESS")]
+    rcpt: Vec<String>,
+    /// A message: the lists of DATA and of its end run too
+    #[arg(long, value_name = "FILE")]
+    message: Option<PathBuf>,
+    /// The SASL login
+    #[arg(long, value_name = "LOGIN")]
+    login: Option<String>,
+    /// The session is encrypted
+    #[arg(long)]
+    tls: bool,
+    /// Print the decisions as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Decides the described session and prints how.
+///
+/// # Errors
+/// A faulty configuration, an unreadable message.
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let source = Source::find(args.config.as_deref());
+    let loaded = source.load();
+    let Some(config) = loaded.config else {
+        let faults: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
+        return Err(Failure::Says(
+            Exit::Configuration,
+            format!("{faults}{source}: the configuration has faults"),
+        ));
+    };
+    let size = args.message.as_ref().map(|file| message_size(file)).transpose()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot start: {e}")))?;
+    let decisions = runtime.block_on(async {
+        let server = Server::new(config, Arc::new(SystemClock))
+            .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;
+        let running = server.running();
+        let mut dialogue = Dialogue::new(args, &running, size).await?;
+        let decisions = dialogue.play(args).await?;
+        Ok::<_, Failure>((decisions, dialogue.session, running.config.mode))
+    })?;
+    let (decisions, session, mode) = decisions;
+    if args.json { print_json(&decisions, out) } else { print(&decisions, &session, mode, &source, out) }
+}
+
+fn message_size(file: &std::path::Path) -> Result<u64, Failure> {
+    let metadata = fs::metadata(file).and_then(|metadata| {
+        if metadata.is_file() { Ok(metadata) } else { Err(std::io::Error::other("not a file")) }
+    });
+    let metadata = metadata
+        .map_err(|e| Failure::Says(Exit::InputOutput, format!("cannot read {}: {e}", file.display())))?;
+    Ok(metadata.len())
+}
+
+/// The described session on its way through the events.
+struct Dialogue<'a> {
+    running: &'a Running,
+    session: Session,
+    envelope: Envelope,
+    carried: Deferrals,
+    count: u32,
+    with_message: bool,
+}
+
+impl<'a> Dialogue<'a> {
+    async fn new(args: &Args, running: &'a Running, size: Option<u64>) -> Result<Self, Failure> {
+        let mut session = Session::default();
+        session.client.address = Some(args.client.to_canonical());
+        session.client.port = 25;
+        session.client.identity = match named(args) {
+            Some(identity) => identity,
+            None => decide::identify(args.client.to_canonical(), &running.answerer, deadline(running))
+                .await
+                .map_err(|e| Failure::Says(Exit::Unavailable, e.to_string()))?,
+        };
+        session.helo = args.helo.as_ref().map(|name| Helo::from_wire(name.as_bytes()));
+        session.login =
+            args.login.as_ref().map(|name| Login { method: "PLAIN".to_owned(), name: name.clone() });
+        session.tls = args.tls.then(|| Tls {
+            version: "TLSv1.3".to_owned(),
+            cipher: String::new(),
+            cert_subject: None,
+        });
+        let envelope = Envelope { sender: args.from.as_deref().map(Path::new), size, ..Envelope::default() };
+        let carried = Deferrals::default();
+        Ok(Self { running, session, envelope, carried, count: 0, with_message: size.is_some() })
+    }
+
+    /// Every event that has a list, until one refuses for good.
+    async fn play(&mut self, args: &Args) -> Result<Vec<Decision>, Failure> {
+        let mut decisions = Vec::new();
+        for event in [Event::Connect, Event::Helo, Event::Mail] {
+            let known = match event {
+                Event::Helo => args.helo.is_some(),
+                Event::Mail => args.from.is_some(),
+                _ => true,
+            };
+            let Some(decision) = self.event(event, None).await?.filter(|_| known) else { continue };
+            self.carried = decision.deferrals.clone();
+            let refused = decision.verdict != Verdict::Pass;
+            decisions.push(decision);
+            if refused {
+                return Ok(decisions);
+            }
+        }
+        let mut only = None;
+        for address in &args.rcpt {
+            let path = Path::new(address);
+            let passed = match self.event(Event::Rcpt, Some(&path)).await? {
+                Some(decision) => {
+                    decisions.push(decision);
+                    decisions.last().is_some_and(|decision| decision.verdict == Verdict::Pass)
+                }
+                None => true,
+            };
+            if passed {
+                self.envelope.accepted += 1;
+                only = (self.envelope.accepted == 1).then_some(path);
+            }
+        }
+        if self.with_message {
+            for event in [Event::Data, Event::EndOfMessage] {
+                decisions.extend(self.event(event, only.as_ref()).await?);
+            }
+        }
+        Ok(decisions)
+    }
+
+    async fn event(&mut self, event: Event, recipient: Option<&Path>) -> Result<Option<Decision>, Failure> {
+        let policy = &self.running.config.policy;
+        if policy.stages(event).next().is_none() {
+            return Ok(None);
+        }
+        let now = SystemClock.now();
+        self.count += 1;
+        let request = Request {
+            id: DecisionId { at: now, count: self.count },
+            event,
+            stage: Stage::Client,
+            session: &self.session,
+            envelope: &self.envelope,
+            recipient,
+            now,
+            carried: &self.carried,
+        };
+        let decision = decide::decide(policy, &request, &self.running.answerer, deadline(self.running)).await;
+        decision.map(Some).map_err(|e| Failure::Says(Exit::Unavailable, e.to_string()))
+    }
+}
+
+fn deadline(running: &Running) -> Instant {
+    Instant::now() + running.config.limits.decision_deadline
+}
+
+/// The names from the command line; `None` to look them up.
+fn named(args: &Args) -> Option<Identity> {
+    let is_name = |name: &&str| !name.is_empty() && *name != "unknown";
+    let name = args.client_name.as_deref();
+    let reverse = args.reverse_name.as_deref();
+    match (name.filter(is_name), reverse.filter(is_name)) {
+        (Some(name), Some(reverse)) => {
+            Some(Identity { reverse_name: reverse.to_owned(), ..Identity::verified(name) })
+        }
+        (Some(name), None) => Some(Identity::verified(name)),
+        (None, Some(reverse)) => Some(Identity::unverified(reverse, NameStatus::Forged)),
+        (None, None) if name.is_some() || reverse.is_some() => Some(Identity::nameless(NameStatus::Missing)),
+        (None, None) => None,
+    }
+}
+
+fn print(
+    decisions: &[Decision],
+    session: &Session,
+    mode: Mode,
+    source: &Source,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let client = session.client.host();
+    writeln!(out, "{}, by {source}", escaped(&client))?;
+    if mode == Mode::Observe {
+        writeln!(out, "mode = \"observe\": nothing of this takes effect")?;
+    }
+    if decisions.is_empty() {
+        writeln!(
+            out,
+            "No list runs for what was described: the session passes. Give --rcpt, or see check-config."
+        )?;
+    }
+    for decision in decisions {
+        let about = match (decision.event, &decision.summary.recipient) {
+            (Event::Rcpt, Some(recipient)) => format!(" TO:<{}>", escaped(recipient)),
+            _ => String::new(),
+        };
+        writeln!(out, "\n{}{about}", decision.event.word())?;
+        write!(out, "{}", text::trace(decision, columns()))?;
+    }
+    Ok(())
+}
+
+fn print_json(decisions: &[Decision], out: &mut dyn Write) -> Result<(), Failure> {
+    serde_json::to_writer_pretty(&mut *out, decisions).map_err(|e| Failure::from(std::io::Error::from(e)))?;
+    writeln!(out)?;
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! `mailward run`: serve in the foreground.
+
+use super::{Exit, Failure};
+use crate::{
+    config::{settings::Config, source::Source},
+    log::Log,
+    server::{Server, listener::Bound},
+    time::SystemClock,
+};
+use clap::Args as ClapArgs;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sd_notify::NotifyState;
+use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{
+    runtime,
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+use tracing::{error, info, warn};
+
+/// How often dropped log lines are looked for, and the longest time between two signs of life to systemd.
+const TICK: Duration = Duration::from_secs(10);
+
+/// Files beside the sessions: standard streams, listener, epoll, databases, the resolver's reserve.
+const OTHER_FILES: u64 = 64;
+
+/// Arguments of `run`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  mailward run
+      the built-in policy on inet:127.0.0.1:8895, if there is no
+      /etc/mailward/mailward.toml; prints how to attach Postfix
+  mailward run -c ./mailward.toml --verbose
+
+Signals: SIGHUP reloads the configuration, SIGTERM and SIGINT finish the
+sessions in flight and end.")]
+pub(super) struct Args {
+    /// Configuration file
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Log debug lines too
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// Runs the server until a signal ends it.
+///
+/// # Errors
+/// A faulty configuration, a socket that cannot be bound, a resolver that cannot be set up.
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let source = Source::find(args.config.as_deref());
+    let loaded = source.load();
+    let mut report = String::new();
+    for diagnostic in &loaded.diagnostics {
+        report.push_str(&diagnostic.to_string());
+    }
+    let Some(config) = loaded.config else {
+        return Err(Failure::Says(
+            Exit::Configuration,
+            format!("{report}{source}: not started, the configuration has faults"),
+        ));
+    };
+    let log = Log::start(args.verbose);
+    report_panics();
+    for diagnostic in &loaded.diagnostics {
+        warn!("{}", diagnostic.line());
+    }
+    raise_file_limit(&config);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot start: {e}")))?;
+    let result = runtime.block_on(serve(config, source, &log, out));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -> Result<(), Failure> {
+    let bound =
+        Bound::bind(&config.socket).await.map_err(|e| Failure::Says(Exit::CannotCreate, e.to_string()))?;
+    let socket = bound.name(&config.socket);
+    let server = Server::new(config, Arc::new(SystemClock))
+        .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;
+    if !crate::log::to_journal() {
+        // A closed standard output is no reason not to serve.
+        let _ = out.write_all(super::attach::hint(&socket, &source).as_bytes()).and_then(|()| out.flush());
+    }
+    info!("mailward {} listens on {socket}, configuration: {source}", env!("CARGO_PKG_VERSION"));
+    notify(&[NotifyState::Ready]);
+    let stop = signals(&server, &source, log)
+        .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
+    let result = server.serve(bound, stop).await;
+    for (name, count) in server.counters().all().filter(|(_, count)| *count > 0) {
+        info!("counted since the start: {name} = {count}");
+    }
+    result.map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot serve: {e}")))
+}
+
+/// Completes at SIGTERM or SIGINT; until then reloads at SIGHUP and tells systemd that we live.
+fn signals<'a>(
+    server: &'a Arc<Server>,
+    source: &'a Source,
+    log: &'a Log,
+) -> std::io::Result<impl Future<Output = ()> + 'a> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let watchdog = sd_notify::watchdog_enabled();
+    let mut tick = interval(watchdog.map_or(TICK, |timeout| (timeout / 2).min(TICK)));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Ok(async move {
+        let mut dropped = 0;
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {
+                    let now = NotifyState::monotonic_usec_now();
+                    notify(&[NotifyState::Reloading].into_iter().chain(now).collect::<Vec<_>>());
+                    server.reload(source).await;
+                    notify(&[NotifyState::Ready]);
+                }
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = tick.tick() => {
+                    if watchdog.is_some() {
+                        notify(&[NotifyState::Watchdog]);
+                    }
+                    if log.dropped() > dropped {
+                        dropped = log.dropped();
+                        warn!("the log takes nothing: {dropped} lines dropped since the start");
+                    }
+                }
+            }
+        }
+        notify(&[NotifyState::Stopping]);
+    })
+}
+
+/// Tells systemd; without systemd this does nothing.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(e) = sd_notify::notify(states) {
+        warn!("cannot tell systemd about our state: {e}");
+    }
+}
+
+/// A panic is a bug; it goes into the log, and the callback it happened in answers on_bug.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
+        let message = panic.payload_as_str().unwrap_or("no message");
+        error!("bug: panic{place}: {}", crate::smtp::text::escaped(message));
+    }));
+}
+
+/// Raises the soft limit of open files to the hard one, and says if it is still too low for `max_sessions`.
+fn raise_file_limit(config: &Config) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(e) = setrlimit(Resource::Nofile, raised) {
+        warn!("cannot raise the limit of open files: {e}");
+    }
+    let Some(files) = getrlimit(Resource::Nofile).current else { return };
+    let needed = config.limits.max_sessions as u64 + config.dns.max_in_flight as u64 + OTHER_FILES;
+    if files < needed {
+        warn!(
+            "{files} open files allowed, but max_sessions, [dns] max_in_flight and the rest may need {needed}: \
+             beyond the limit connections wait (LimitNOFILE= in the unit raises it)"
+        );
+    }
+}

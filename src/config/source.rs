@@ -1,0 +1,56 @@
+//! Where the configuration comes from: a file, or the policy that is built in.
+
+use super::{Disk, Loaded, builtin, load, parse};
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+};
+
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "/etc/mailward/mailward.toml";
+
+/// A configuration's source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// The shipped policy, with what it writes below the state directory.
+    Builtin,
+}
+
+impl Source {
+    /// The named file; without a name [`DEFAULT_FILE`], and without that the built-in policy.
+    pub fn find(named: Option<&Path>) -> Self {
+        match named {
+            Some(file) => Self::File(file.to_owned()),
+            None if Path::new(DEFAULT_FILE).exists() => Self::File(DEFAULT_FILE.into()),
+            None => Self::Builtin,
+        }
+    }
+
+    /// Reads it.
+    pub fn load(&self) -> Loaded {
+        match self {
+            Self::File(file) => load(file),
+            Self::Builtin => parse("built-in policy", builtin(), &mut Disk { base: state_directory() }),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => write!(f, "{}", file.display()),
+            Self::Builtin => f.write_str("the built-in policy"),
+        }
+    }
+}
+
+/// `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/mailward`, else `~/.local/state/mailward`.
+fn state_directory() -> PathBuf {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    variable("STATE_DIRECTORY")
+        .or_else(|| variable("XDG_STATE_HOME").map(|home| home.join("mailward")))
+        .or_else(|| variable("HOME").map(|home| home.join(".local/state/mailward")))
+        .unwrap_or_default()
+}

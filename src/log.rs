@@ -1,0 +1,99 @@
+//! The log: to journald when systemd started us, else to stderr with the time; through a bounded queue, so that a log
+//! that takes nothing never holds up mail.
+
+use rustix::fs::fstat;
+use std::{fmt, io};
+use tracing::{Event, Level, Subscriber};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{
+    fmt::{
+        FmtContext, FormatEvent, FormatFields,
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
+    registry::LookupSpan,
+};
+
+/// How many lines wait for a slow log before further ones are dropped and counted.
+const QUEUE_LINES: usize = 10_000;
+
+/// The running log. It writes what is queued when it is dropped.
+pub struct Log {
+    _worker: WorkerGuard,
+    dropped: ErrorCounter,
+}
+
+impl Log {
+    /// Starts the log of the process; `verbose` adds the debug lines.
+    pub fn start(verbose: bool) -> Self {
+        let (writer, worker) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(QUEUE_LINES)
+            .thread_name("log")
+            .finish(io::stderr());
+        let dropped = writer.error_counter();
+        let format = if to_journal() { Format::Journal } else { Format::Plain };
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(if verbose { Level::DEBUG } else { Level::INFO })
+            .with_writer(writer)
+            .event_format(format)
+            .finish();
+        // A second start, as in tests that run the program's parts in one process, keeps the first log.
+        let _ = tracing::subscriber::set_global_default(subscriber);
+        Self { _worker: worker, dropped }
+    }
+
+    /// How many lines were dropped because the log took none.
+    pub fn dropped(&self) -> usize {
+        self.dropped.dropped_lines()
+    }
+}
+
+/// Whether stderr is journald's socket: systemd names its device and inode in JOURNAL_STREAM (systemd.exec(5)).
+pub fn to_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(stat) = fstat(io::stderr()) else { return false };
+    stream == format!("{}:{}", stat.st_dev, stat.st_ino)
+}
+
+/// How a line begins.
+enum Format {
+    /// With the priority that journald reads, and no time: sd-daemon(3).
+    Journal,
+    /// With time and level.
+    Plain,
+}
+
+impl<S, N> FormatEvent<S, N> for Format
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = *event.metadata().level();
+        match self {
+            Self::Journal => write!(writer, "<{}>", priority(level))?,
+            Self::Plain => {
+                SystemTime.format_time(&mut writer)?;
+                write!(writer, " {level:>5} ")?;
+            }
+        }
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+/// syslog(3)'s number for a level.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        _ => 7,
+    }
+}

@@ -1,0 +1,194 @@
+//! What is known about one connection of the MTA: the session, the message under way, and the configuration that both
+//! began with.
+
+use super::{Running, negotiate::Agreed};
+use crate::{
+    decision::{Deferrals, action::Amendment},
+    request::{
+        envelope::{Envelope, Path},
+        session::{Client, Identity, Login, Server, Session, Tls},
+    },
+    smtp::{address::Address, helo::Helo, text},
+};
+use indymilter::{Macros, SocketInfo};
+use std::{
+    ffi::{CStr, CString},
+    net::IpAddr,
+    sync::Arc,
+};
+
+/// One connection, from negotiation to close. A reload does not touch it.
+pub(super) struct Conversation {
+    pub(super) running: Arc<Running>,
+    pub(super) agreed: Agreed,
+    pub(super) session: Session,
+    /// Whether the client's names are known; else they are looked up at the first decision.
+    pub(super) identified: bool,
+    /// A submission that did not come by SMTP (sendmail(1), bounces): no policy, since rejecting a recipient there
+    /// leaves the mail in the maildrop queue for ever.
+    pub(super) exempt: bool,
+    /// A callback had a bug where no answer was due: it is given at the next one that is.
+    pub(super) broken: bool,
+    /// A list of the session's own events said DISCARD, which the MTA only takes from MAIL on.
+    pub(super) discard: bool,
+    /// What the lists of CONNECT and HELO deferred.
+    pub(super) carried: Deferrals,
+    pub(super) transaction: Transaction,
+}
+
+/// One message.
+#[derive(Default)]
+pub(super) struct Transaction {
+    pub(super) envelope: Envelope,
+    /// What CONNECT, HELO and MAIL deferred.
+    pub(super) carried: Deferrals,
+    /// The accepted recipients as the MTA sent them; kept only where the policy may redirect.
+    pub(super) recipients: Vec<CString>,
+    /// The only accepted recipient, for the lists at DATA and later.
+    pub(super) only: Option<Path>,
+    /// Changes to be made at the end of the message.
+    pub(super) amendments: Vec<Amendment>,
+}
+
+impl Conversation {
+    pub(super) fn new(running: Arc<Running>, agreed: Agreed) -> Self {
+        Self {
+            running,
+            agreed,
+            session: Session::default(),
+            identified: false,
+            exempt: false,
+            broken: false,
+            discard: false,
+            carried: Deferrals::default(),
+            transaction: Transaction::default(),
+        }
+    }
+
+    /// CONNECT.
+    pub(super) fn connect(&mut self, hostname: &CStr, socket: &SocketInfo, macros: &Macros) {
+        let (address, port) = match socket {
+            SocketInfo::Inet(address) => (Some(address.ip().to_canonical()), address.port()),
+            SocketInfo::Unknown | SocketInfo::Unix(_) => (None, 0),
+        };
+        let value = |name| get(macros, name).unwrap_or_default();
+        let resolve = value(c"{client_resolve}");
+        let told = Identity::from_macros(&value(c"{client_name}"), &value(c"{client_ptr}"), &resolve);
+        self.exempt = port == 0 && resolve.is_empty();
+        self.identified = told.is_some() || address.is_none();
+        let identity = told.unwrap_or_else(|| unverified_hostname(hostname));
+        self.session = Session {
+            client: Client { address, port, identity },
+            server: Server {
+                name: value(c"{daemon_name}"),
+                address: value(c"{daemon_addr}"),
+                port: value(c"{daemon_port}"),
+            },
+            ..Session::default()
+        };
+        self.carried = Deferrals::default();
+        self.discard = false;
+        self.transaction = Transaction::default();
+    }
+
+    /// HELO or EHLO: also after STARTTLS.
+    pub(super) fn helo(&mut self, name: &CStr, macros: &Macros) {
+        self.session.helo = Some(Helo::from_wire(name.to_bytes()));
+        self.session.tls = tls(macros).or_else(|| self.session.tls.take());
+    }
+
+    /// MAIL: a new message begins, whatever became of the one before.
+    pub(super) fn mail(&mut self, arguments: &[CString], macros: &Macros) {
+        self.session.login = get(macros, c"{auth_authen}")
+            .map(|name| Login { method: get(macros, c"{auth_type}").unwrap_or_default(), name });
+        self.session.tls = tls(macros).or_else(|| self.session.tls.take());
+        let mut envelope = Envelope { sender: Some(path(arguments, macros, &SENDER)), ..Envelope::default() };
+        for argument in arguments.iter().skip(1) {
+            let argument = text::from_wire(argument.to_bytes());
+            match argument.split_once('=') {
+                Some((key, value)) if key.eq_ignore_ascii_case("SIZE") => envelope.size = value.parse().ok(),
+                None if argument.eq_ignore_ascii_case("SMTPUTF8") => envelope.smtputf8 = true,
+                Some(_) | None => {}
+            }
+        }
+        self.transaction = Transaction { envelope, carried: self.carried.clone(), ..Transaction::default() };
+        self.queue_id(macros);
+    }
+
+    /// RCPT: the recipient that is to be judged.
+    pub(super) fn rcpt(&mut self, arguments: &[CString], macros: &Macros) -> Path {
+        self.queue_id(macros);
+        path(arguments, macros, &RECIPIENT)
+    }
+
+    /// The recipient passed.
+    pub(super) fn accepted(&mut self, arguments: &[CString], path: Path) {
+        let transaction = &mut self.transaction;
+        transaction.envelope.accepted += 1;
+        transaction.only = (transaction.envelope.accepted == 1).then_some(path);
+        if self.agreed.actions.contains(indymilter::Actions::DELETE_RCPT) {
+            transaction.recipients.extend(arguments.first().cloned());
+        }
+    }
+
+    /// The macro `i`, as soon as the MTA has one.
+    pub(super) fn queue_id(&mut self, macros: &Macros) {
+        if let Some(id) = get(macros, c"i") {
+            self.transaction.envelope.queue_id = Some(id);
+        }
+    }
+
+    /// The client's address, where its names are still to be looked up.
+    pub(super) fn unidentified(&self) -> Option<IpAddr> {
+        if self.identified { None } else { self.session.client.address }
+    }
+}
+
+struct PathMacros {
+    address: &'static CStr,
+    host: &'static CStr,
+    mailer: &'static CStr,
+}
+
+const SENDER: PathMacros =
+    PathMacros { address: c"{mail_addr}", host: c"{mail_host}", mailer: c"{mail_mailer}" };
+const RECIPIENT: PathMacros =
+    PathMacros { address: c"{rcpt_addr}", host: c"{rcpt_host}", mailer: c"{rcpt_mailer}" };
+
+/// The address of MAIL or RCPT with what the MTA made of it. An empty macro beside a typed address is none: Postfix sends
+/// it empty for the null sender only.
+fn path(arguments: &[CString], macros: &Macros, names: &PathMacros) -> Path {
+    let typed = arguments.first().map_or(&b""[..], |argument| argument.to_bytes());
+    let rewritten = macros.get(names.address).map(CStr::to_bytes).filter(|bytes| !bytes.is_empty());
+    Path {
+        address: Address::from_wire(typed, rewritten),
+        host: get(macros, names.host),
+        mailer: get(macros, names.mailer),
+    }
+}
+
+/// Postfix names the subject of a certificate only if it trusts it; Sendmail names any, and says in `{verify}` whether
+/// it is to be trusted.
+fn tls(macros: &Macros) -> Option<Tls> {
+    let trusted = get(macros, c"{verify}").is_none_or(|verify| verify == "OK");
+    Some(Tls {
+        version: get(macros, c"{tls_version}")?,
+        cipher: get(macros, c"{cipher}").unwrap_or_default(),
+        cert_subject: get(macros, c"{cert_subject}").filter(|_| trusted),
+    })
+}
+
+/// The value of a macro, if it has one.
+fn get(macros: &Macros, name: &CStr) -> Option<String> {
+    macros.get(name).map(|value| text::from_wire(value.to_bytes())).filter(|value| !value.is_empty())
+}
+
+/// What an MTA without `{client_resolve}` tells: its own idea of the name, not verified. It stands in the log until the
+/// lookups are there, and where there is no address to look up.
+fn unverified_hostname(hostname: &CStr) -> Identity {
+    let name = text::from_wire(hostname.to_bytes());
+    if name.is_empty() || name.starts_with('[') {
+        return Identity::default();
+    }
+    Identity { reverse_name: name, ..Identity::default() }
+}

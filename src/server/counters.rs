@@ -1,0 +1,81 @@
+//! What the server counts. Every swallowed error has its counter here; `all` names them for whoever prints them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The server's counters since its start.
+        #[derive(Debug, Default)]
+        pub struct Counters { $($(#[$doc])* pub $name: Counter,)* }
+
+        impl Counters {
+            /// Every counter with its name.
+            pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.get()),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections of the MTA.
+    sessions,
+    /// Sessions that were exempt because they did not come by SMTP.
+    sessions_exempt,
+    /// Times that max_sessions was reached: further connections wait.
+    sessions_at_limit,
+    /// Sessions that ended before the MTA ended them: idle too long, or after a protocol fault.
+    sessions_cut,
+    /// Sessions that were still open when the grace of a shutdown was over.
+    sessions_abandoned,
+    /// Failures to accept a connection: out of file descriptors or memory.
+    accept_errors,
+    /// Milter packets longer than the protocol allows, or of length zero.
+    packets_bad_length,
+    /// Milter packets of an unknown kind.
+    packets_unknown,
+    /// Milter packets whose text does not end with NUL.
+    packets_unterminated,
+    /// Milter packets that came out of order; they get no answer.
+    packets_out_of_order,
+    /// Milter packets that ended in the middle, because the MTA went away.
+    packets_truncated,
+    /// Decisions that let the command pass.
+    decisions_permit,
+    /// Decisions that refused for now.
+    decisions_defer,
+    /// Decisions that refused for good.
+    decisions_reject,
+    /// Decisions that dropped the message.
+    decisions_discard,
+    /// Lookups that the deadline turned into temporary failures.
+    lookups_timed_out,
+    /// Table searches that gave up: a pattern took too much effort, or the table says something impossible.
+    configuration_faults,
+    /// Changes of messages that the MTA does not let us make.
+    amendments_unavailable,
+    /// Replies that the milter library refused: a bug.
+    replies_refused,
+    /// Panics caught in callbacks: bugs.
+    bugs,
+    /// Reloads that took effect.
+    reloads,
+    /// Reloads that were refused because the new configuration is faulty.
+    reloads_refused,
+}

@@ -1,0 +1,331 @@
+//! The listening socket: bound with its rights, accepting without ever giving up, and drained at the end.
+
+use super::{
+    counters::Counters,
+    frames::{Frames, Violation},
+};
+use crate::config::settings::Socket;
+use indymilter::{EitherStream, Listener};
+use std::{
+    fmt, fs,
+    future::Future,
+    io,
+    net::SocketAddr,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::Notify,
+    time::Sleep,
+};
+use tracing::{error, warn};
+
+/// How long accepting pauses when file descriptors or memory run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the socket cannot be used.
+#[derive(Debug)]
+pub struct BindError {
+    socket: String,
+    what: &'static str,
+    source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.what, self.socket, self.source)?;
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => f.write_str(" (is mailward running already?)"),
+            io::ErrorKind::NotFound => f.write_str(" (does the directory exist?)"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// A socket that is bound and listens.
+#[derive(Debug)]
+pub struct Bound {
+    socket: Bind,
+    /// The file to be removed at the end.
+    path: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+enum Bind {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Bound {
+    /// Binds. A stale socket file, one that nobody listens on, is removed first; one in use is not touched.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or rights or group cannot be set.
+    pub async fn bind(socket: &Socket) -> Result<Self, BindError> {
+        match socket {
+            Socket::Inet(address) => {
+                let listener = TcpListener::bind(address).await;
+                let listener = listener.map_err(|e| failed("listen on", format!("inet:{address}"), e))?;
+                Ok(Self { socket: Bind::Tcp(listener), path: None })
+            }
+            Socket::Unix { path, mode, group } => Self::bind_unix(path, *mode, group.as_deref()),
+        }
+    }
+
+    fn bind_unix(path: &Path, mode: u32, group: Option<&str>) -> Result<Self, BindError> {
+        let name = || format!("unix:{}", path.display());
+        remove_stale(path).map_err(|e| failed("replace", name(), e))?;
+        let listener = UnixListener::bind(path).map_err(|e| failed("listen on", name(), e))?;
+        let bound = Self { socket: Bind::Unix(listener), path: Some(path.to_owned()) };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(|e| failed("set the rights of", name(), e))?;
+        if let Some(group) = group {
+            let id = group_id(group).map_err(|e| failed("find the socket_group of", name(), e))?;
+            std::os::unix::fs::chown(path, None, Some(id))
+                .map_err(|e| failed("set the group of", name(), e))?;
+        }
+        Ok(bound)
+    }
+
+    /// The socket in the words of the configuration, with the port that was really given.
+    pub fn name(&self, configured: &Socket) -> String {
+        match (configured, self.address()) {
+            (_, Some(address)) => format!("inet:{address}"),
+            (Socket::Unix { path, .. }, None) => format!("unix:{}", path.display()),
+            (Socket::Inet(address), None) => format!("inet:{address}"),
+        }
+    }
+
+    /// The address of an inet socket; with port 0 in the configuration this is the port that was given.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Bind::Tcp(listener) => listener.local_addr().ok(),
+            Bind::Unix(_) => None,
+        }
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            // A file that is gone already is what is wanted; any other failure leaves a stale socket, which
+            // the next start removes.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn failed(what: &'static str, socket: String, source: io::Error) -> BindError {
+    BindError { socket, what, source }
+}
+
+/// Removes a socket file on which nobody listens.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    if !kind.is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(e) => Err(e),
+    }
+}
+
+/// The number of a group, from /etc/group.
+fn group_id(name: &str) -> io::Result<u32> {
+    let groups = fs::read_to_string("/etc/group")?;
+    let id = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    });
+    id.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no group \"{name}\" in /etc/group")))
+}
+
+/// What listener, connections and shutdown share.
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    active: AtomicUsize,
+    stopping: AtomicBool,
+    idle: Notify,
+}
+
+impl Drain {
+    /// No new connections from now on: they wait in the kernel's backlog.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// The connections that are open.
+    pub(super) fn active(&self) -> usize {
+        self.active.load(Ordering::SeqCst)
+    }
+
+    /// Waits until no connection is open.
+    pub(super) async fn wait(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.active() == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// The listener that the milter library drives.
+pub(super) struct Gate {
+    bound: Bound,
+    drain: Arc<Drain>,
+    counters: Arc<Counters>,
+    max_sessions: usize,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Gate {
+    pub(super) fn new(bound: Bound, drain: Arc<Drain>, counters: Arc<Counters>, max_sessions: usize) -> Self {
+        Self { bound, drain, counters, max_sessions, pause: None }
+    }
+
+    fn open(&self, stream: EitherStream<TcpStream, UnixStream>) -> Watched {
+        self.counters.sessions.add();
+        let active = self.drain.active.fetch_add(1, Ordering::SeqCst) + 1;
+        if active >= self.max_sessions {
+            self.counters.sessions_at_limit.add();
+            warn!("max_sessions = {} reached: further connections of the MTA wait", self.max_sessions);
+        }
+        Watched {
+            stream,
+            frames: Frames::default(),
+            ended: false,
+            drain: self.drain.clone(),
+            counters: self.counters.clone(),
+        }
+    }
+}
+
+impl Listener for Gate {
+    type Io = Watched;
+
+    /// Never an error: that would end every session. What is wrong with one connection is that connection's; what is
+    /// wrong with us passes.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Io>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                std::task::ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            if self.drain.is_stopping() {
+                return Poll::Pending;
+            }
+            let accepted = match &mut self.bound.socket {
+                Bind::Tcp(listener) => {
+                    std::task::ready!(TcpListener::poll_accept(listener, cx)).map(|(stream, _)| {
+                        // Without it a reply may wait for the MTA's acknowledgement; a failure only costs time.
+                        let _ = stream.set_nodelay(true);
+                        EitherStream::Tcp(stream)
+                    })
+                }
+                Bind::Unix(listener) => std::task::ready!(UnixListener::poll_accept(listener, cx))
+                    .map(|(stream, _)| EitherStream::Unix(stream)),
+            };
+            match accepted {
+                Ok(stream) => return Poll::Ready(Ok(self.open(stream))),
+                Err(e) => {
+                    self.counters.accept_errors.add();
+                    error!(
+                        "cannot accept a connection, trying again in {} ms: {e}",
+                        ACCEPT_PAUSE.as_millis()
+                    );
+                    self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_PAUSE)));
+                }
+            }
+        }
+    }
+}
+
+/// A connection whose packets are followed and which counts itself.
+pub(super) struct Watched {
+    stream: EitherStream<TcpStream, UnixStream>,
+    frames: Frames,
+    /// Whether the MTA ended the connection.
+    ended: bool,
+    drain: Arc<Drain>,
+    counters: Arc<Counters>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let result = std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf));
+        let read = &buf.filled()[before..];
+        this.ended |= result.is_err() || read.is_empty();
+        let counters = &this.counters;
+        this.frames.feed(read, |violation| report(violation, counters));
+        Poll::Ready(result)
+    }
+}
+
+fn report(violation: Violation, counters: &Counters) {
+    violation.counter(counters).add();
+    warn!("milter protocol: {}", violation.text());
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.ended |= matches!(result, Poll::Ready(Err(_)));
+        result
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(violation) = self.frames.finish().filter(|_| self.ended) {
+            report(violation, &self.counters);
+        } else if !self.ended && !self.frames.quit && !self.drain.is_stopping() {
+            self.counters.sessions_cut.add();
+            if !self.frames.is_broken() {
+                warn!(
+                    "milter protocol: session ended by mailward: idle too long, or a packet that cannot be read"
+                );
+            }
+        }
+        if self.drain.active.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.drain.idle.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! One handler per milter event: wire types to requests and verdicts to statuses. No decision is made here.
+
+use super::{
+    Server,
+    conversation::{Conversation, Transaction},
+    decide::{self, Endless},
+    negotiate::{Agreed, MACROS},
+    reply,
+};
+use crate::{
+    config::settings::{Mode, OnBug},
+    decision::{
+        Decision,
+        text::{LogLine, RemarkLine},
+    },
+    request::{Event, Request, Stage, envelope::Path},
+    smtp::reply::{Enhanced, Reply, ReplyCode},
+};
+use futures_util::FutureExt;
+use indymilter::{
+    Actions, Callbacks, Context, EomContext, NegotiateContext, ProtoOpts, SmtpReply, SocketInfo, Status,
+};
+use std::{ffi::CString, future::Future, panic::AssertUnwindSafe, sync::Arc};
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+/// More recipients than any MTA takes; it only bounds what is remembered for REDIRECT.
+const RECIPIENT_LIMIT: usize = 10_000;
+
+/// The callbacks of a server.
+pub(super) fn callbacks(server: &Arc<Server>) -> Callbacks<Conversation> {
+    macro_rules! with {
+        (|$server:ident, $cx:ident $(, $arg:ident)*| $body:expr) => {{
+            let server = server.clone();
+            move |$cx: &mut _ $(, $arg)*| {
+                let $server = server.clone();
+                Box::pin(async move { $body })
+            }
+        }};
+    }
+    Callbacks::new()
+        .on_negotiate(with!(|server, cx, actions, opts| negotiate(&server, cx, actions, opts)))
+        .on_connect(with!(|server, cx, host, socket| server.connect(cx, host, socket).await))
+        .on_helo(with!(|server, cx, name| server.helo(cx, name).await))
+        .on_mail(with!(|server, cx, args| server.mail(cx, args).await))
+        .on_rcpt(with!(|server, cx, args| server.rcpt(cx, args).await))
+        .on_data(with!(|server, cx| server.data(cx).await))
+        .on_eom(with!(|server, cx| server.end_of_message(cx).await))
+        .on_abort(with!(|_server, cx| abort(cx)))
+}
+
+fn negotiate(
+    server: &Server,
+    cx: &mut NegotiateContext<Conversation>,
+    actions: Actions,
+    opts: ProtoOpts,
+) -> Status {
+    let running = server.running();
+    let agreed = Agreed::between(&running.config.policy, actions, opts);
+    cx.requested_actions = agreed.actions;
+    cx.requested_opts = agreed.opts;
+    if agreed.takes_macros() {
+        cx.requested_macros = MACROS.iter().map(|(stage, names)| (*stage, CString::from(*names))).collect();
+    }
+    cx.data = Some(Conversation::new(running, agreed));
+    Status::Continue
+}
+
+fn abort(cx: &mut Context<Conversation>) -> Status {
+    if let Some(conversation) = &mut cx.data {
+        conversation.transaction = Transaction::default();
+    }
+    Status::Continue
+}
+
+impl Server {
+    async fn connect(&self, cx: &mut Context<Conversation>, host: CString, socket: SocketInfo) -> Status {
+        let Context { data: Some(conversation), macros, reply } = cx else {
+            return self.lost(Event::Connect);
+        };
+        let handled = async {
+            conversation.connect(&host, &socket, macros);
+            if conversation.exempt {
+                self.counters.sessions_exempt.add();
+                debug!("not an SMTP session: exempt from policy");
+            }
+            let decision = self.judge(conversation, Event::Connect, None).await?;
+            Ok(self.session_verdict(conversation, decision, reply))
+        };
+        let outcome = caught(handled).await;
+        self.answer(conversation, Event::Connect, reply, outcome)
+    }
+
+    async fn helo(&self, cx: &mut Context<Conversation>, name: CString) -> Status {
+        let Context { data: Some(conversation), macros, reply } = cx else { return self.lost(Event::Helo) };
+        let handled = async {
+            conversation.helo(&name, macros);
+            let decision = self.judge(conversation, Event::Helo, None).await?;
+            Ok(self.session_verdict(conversation, decision, reply))
+        };
+        let outcome = caught(handled).await;
+        self.answer(conversation, Event::Helo, reply, outcome)
+    }
+
+    async fn mail(&self, cx: &mut Context<Conversation>, args: Vec<CString>) -> Status {
+        let Context { data: Some(conversation), macros, reply } = cx else { return self.lost(Event::Mail) };
+        let handled = async {
+            conversation.mail(&args, macros);
+            let Some(decision) = self.judge(conversation, Event::Mail, None).await? else {
+                return Ok(Status::Continue);
+            };
+            conversation.transaction.carried = decision.deferrals.clone();
+            conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
+            Ok(self.verdict(conversation, &decision, reply))
+        };
+        let outcome = caught(handled).await;
+        self.answer(conversation, Event::Mail, reply, outcome)
+    }
+
+    async fn rcpt(&self, cx: &mut Context<Conversation>, args: Vec<CString>) -> Status {
+        let Context { data: Some(conversation), macros, reply } = cx else { return self.lost(Event::Rcpt) };
+        let handled = async {
+            let path = conversation.rcpt(&args, macros);
+            if conversation.discard {
+                return Ok(Status::Discard);
+            }
+            if conversation.transaction.recipients.len() >= RECIPIENT_LIMIT {
+                let too_many = Reply::new(ReplyCode::known(452), Enhanced::new(5, 3), "Too many recipients");
+                return Ok(reply::refuse(&too_many, reply, &self.counters));
+            }
+            let Some(decision) = self.judge(conversation, Event::Rcpt, Some(&path)).await? else {
+                conversation.accepted(&args, path);
+                return Ok(Status::Continue);
+            };
+            // As in Postfix, an action stays in force even if this recipient is refused after all.
+            conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
+            let status = self.verdict(conversation, &decision, reply);
+            if status == Status::Continue {
+                conversation.accepted(&args, path);
+            }
+            Ok(status)
+        };
+        let outcome = caught(handled).await;
+        self.answer(conversation, Event::Rcpt, reply, outcome)
+    }
+
+    async fn data(&self, cx: &mut Context<Conversation>) -> Status {
+        let Context { data: Some(conversation), macros, reply } = cx else { return self.lost(Event::Data) };
+        let handled = async {
+            conversation.queue_id(macros);
+            let only = conversation.transaction.only.clone();
+            let Some(decision) = self.judge(conversation, Event::Data, only.as_ref()).await? else {
+                return Ok(Status::Continue);
+            };
+            conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
+            Ok(self.verdict(conversation, &decision, reply))
+        };
+        let outcome = caught(handled).await;
+        self.answer(conversation, Event::Data, reply, outcome)
+    }
+
+    async fn end_of_message(&self, cx: &mut EomContext<Conversation>) -> Status {
+        let EomContext { data: Some(conversation), macros, reply, actions } = cx else {
+            return self.lost(Event::EndOfMessage);
+        };
+        let handled = async {
+            conversation.queue_id(macros);
+            let only = conversation.transaction.only.clone();
+            let decision = self.judge(conversation, Event::EndOfMessage, only.as_ref()).await?;
+            let mut status = Status::Continue;
+            if let Some(decision) = decision {
+                conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
+                status = self.verdict(conversation, &decision, reply);
+            }
+            if status == Status::Continue && conversation.running.config.mode == Mode::Enforce {
+                status = self.amend(conversation, actions, reply).await;
+            }
+            conversation.transaction = Transaction::default();
+            Ok(status)
+        };
+        let outcome = caught(handled).await;
+        self.answer(conversation, Event::EndOfMessage, reply, outcome)
+    }
+
+    /// Makes the changes of the message. One that cannot be made defers the message: delivering it unheld or to the wrong
+    /// recipient could not be undone.
+    async fn amend(
+        &self,
+        conversation: &Conversation,
+        actions: &indymilter::EomActions,
+        reply: &mut SmtpReply,
+    ) -> Status {
+        if conversation.transaction.amendments.is_empty() {
+            return Status::Continue;
+        }
+        let Err(e) = reply::amend(&conversation.transaction, actions).await else { return Status::Continue };
+        self.counters.amendments_unavailable.add();
+        warn!("the message cannot be changed as the policy asks, deferred: {e}");
+        let refusal =
+            Reply::new(ReplyCode::known(451), Enhanced::new(3, 0), "Message cannot be changed as required");
+        reply::refuse(&refusal, reply, &self.counters)
+    }
+
+    /// Decides an event, if the policy has a list for it and the session is not exempt; logs the decision.
+    async fn judge(
+        &self,
+        conversation: &mut Conversation,
+        event: Event,
+        recipient: Option<&Path>,
+    ) -> Result<Option<Decision>, Endless> {
+        let running = conversation.running.clone();
+        let policy = &running.config.policy;
+        if conversation.exempt || policy.stages(event).next().is_none() {
+            return Ok(None);
+        }
+        let deadline = Instant::now() + running.config.limits.decision_deadline;
+        if let Some(address) = conversation.unidentified() {
+            conversation.session.client.identity =
+                decide::identify(address, &running.answerer, deadline).await?;
+            conversation.identified = true;
+        }
+        let now = self.clock.now();
+        let carried =
+            if event == Event::Helo { &conversation.carried } else { &conversation.transaction.carried };
+        let request = Request {
+            id: self.next_id(now),
+            event,
+            stage: Stage::Client,
+            session: &conversation.session,
+            envelope: &conversation.transaction.envelope,
+            recipient,
+            now,
+            carried,
+        };
+        let decision = decide::decide(policy, &request, &running.answerer, deadline).await?;
+        let observed = running.config.mode == Mode::Observe;
+        for remark in &decision.remarks {
+            info!("{}", RemarkLine { decision: &decision, remark });
+        }
+        info!("{}", LogLine { decision: &decision, observed });
+        Ok(Some(decision))
+    }
+
+    /// The status of a decision at CONNECT or HELO: deferrals and DISCARD are carried to where they can take effect.
+    fn session_verdict(
+        &self,
+        conversation: &mut Conversation,
+        decision: Option<Decision>,
+        reply: &mut SmtpReply,
+    ) -> Status {
+        let Some(decision) = decision else { return Status::Continue };
+        conversation.carried = decision.deferrals.clone();
+        match self.verdict(conversation, &decision, reply) {
+            Status::Discard => {
+                conversation.discard = true;
+                Status::Continue
+            }
+            status => status,
+        }
+    }
+
+    fn verdict(&self, conversation: &Conversation, decision: &Decision, reply: &mut SmtpReply) -> Status {
+        if decision.steps.iter().any(|step| step.is_fault()) {
+            self.counters.configuration_faults.add();
+        }
+        match conversation.running.config.mode {
+            Mode::Enforce => reply::status(decision, reply, &self.counters),
+            Mode::Observe => {
+                self.counters.decisions_permit.add();
+                Status::Continue
+            }
+        }
+    }
+
+    /// The answer to an event: what was handled, or what a bug makes of it. Where the MTA waits for no answer none is
+    /// given.
+    fn answer(
+        &self,
+        conversation: &mut Conversation,
+        event: Event,
+        reply: &mut SmtpReply,
+        outcome: Result<Status, Bug>,
+    ) -> Status {
+        if let Err(bug) = &outcome {
+            self.counters.bugs.add();
+            error!("bug: {bug} at {}; answering on_bug", event.word());
+        }
+        if conversation.agreed.is_silent(event) {
+            conversation.broken |= outcome.is_err();
+            return Status::Noreply;
+        }
+        match outcome {
+            Ok(status) if !conversation.broken => status,
+            Ok(_) | Err(_) => match conversation.running.config.on_bug {
+                OnBug::Accept => Status::Continue,
+                OnBug::Tempfail => {
+                    let text = "Internal error, please try again later";
+                    let refusal = Reply::new(ReplyCode::known(451), Enhanced::new(3, 0), text);
+                    reply::refuse(&refusal, reply, &self.counters)
+                }
+            },
+        }
+    }
+
+    /// An event without a conversation: negotiation always makes one, so this is a bug.
+    fn lost(&self, event: Event) -> Status {
+        self.counters.bugs.add();
+        error!("bug: {} without negotiation", event.word());
+        Status::Tempfail
+    }
+}
+
+/// A bug that was caught.
+enum Bug {
+    Panic(String),
+    Endless(Endless),
+}
+
+impl std::fmt::Display for Bug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Panic(message) => write!(f, "panic: {message}"),
+            Self::Endless(endless) => endless.fmt(f),
+        }
+    }
+}
+
+/// Runs a handler; a panic in it must neither end the session nor go unseen. What the handler changed half-way is the
+/// conversation of one client, and the next MAIL or CONNECT sets it anew.
+async fn caught(handler: impl Future<Output = Result<Status, Endless>>) -> Result<Status, Bug> {
+    match AssertUnwindSafe(handler).catch_unwind().await {
+        Ok(Ok(status)) => Ok(status),
+        Ok(Err(endless)) => Err(Bug::Endless(endless)),
+        Err(payload) => {
+            Err(Bug::Panic(match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+                (Some(message), _) => (*message).to_owned(),
+                (None, Some(message)) => message.clone(),
+                (None, None) => "of unknown kind".to_owned(),
+            }))
+        }
+    }
+}

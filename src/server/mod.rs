@@ -1,0 +1,135 @@
+//! The milter server: listener, callbacks, reload and graceful shutdown.
+
+pub mod answer;
+mod conversation;
+pub mod counters;
+pub mod decide;
+mod frames;
+pub mod listener;
+mod milter;
+mod negotiate;
+mod reload;
+mod reply;
+
+use crate::{
+    config::settings::Config,
+    dns::{Dns, DnsError},
+    request::DecisionId,
+    time::{Clock, Timestamp},
+};
+use answer::Answerer;
+use counters::Counters;
+use listener::{Bound, Drain, Gate};
+use std::{
+    future::Future,
+    io,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use tracing::{info, warn};
+
+/// How much longer than the grace a callback may hold up the end of the process.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// A configuration with what serves it. A session keeps the one it began with.
+pub struct Running {
+    /// The configuration.
+    pub config: Config,
+    /// Who answers its lookups.
+    pub answerer: Answerer,
+    dns: Arc<Dns>,
+}
+
+/// The server.
+pub struct Server {
+    running: RwLock<Arc<Running>>,
+    counters: Arc<Counters>,
+    clock: Arc<dyn Clock>,
+    next: AtomicU32,
+}
+
+impl Server {
+    /// A server for a configuration.
+    ///
+    /// # Errors
+    /// When the resolver cannot be set up.
+    pub fn new(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, DnsError> {
+        let counters = Arc::new(Counters::default());
+        let dns = Arc::new(Dns::new(&config.dns)?);
+        let answerer = Answerer::new(dns.clone(), counters.clone());
+        let running = RwLock::new(Arc::new(Running { config, answerer, dns }));
+        // The process id keeps names apart over a restart within one second.
+        let next = AtomicU32::new(std::process::id() << 16);
+        Ok(Arc::new(Self { running, counters, clock, next }))
+    }
+
+    /// The configuration in force for new sessions.
+    pub fn running(&self) -> Arc<Running> {
+        self.running.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Puts a new configuration in force for new sessions. The resolver with its cache stays unless `[dns]` changed.
+    ///
+    /// # Errors
+    /// When the new resolver cannot be set up: the old configuration stays.
+    pub fn replace(&self, config: Config) -> Result<(), DnsError> {
+        let old = self.running();
+        for setting in old.config.needs_restart(&config) {
+            warn!("{setting} changed: the change takes effect at the next restart");
+        }
+        let dns =
+            if old.config.dns == config.dns { old.dns.clone() } else { Arc::new(Dns::new(&config.dns)?) };
+        let answerer = Answerer::new(dns.clone(), self.counters.clone());
+        let running = Arc::new(Running { config, answerer, dns });
+        *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
+        self.counters.reloads.add();
+        Ok(())
+    }
+
+    /// Serves until `stop` completes, then lets the sessions in flight end for at most `shutdown_grace`.
+    ///
+    /// # Errors
+    /// Never for the fault of a session; only if the milter library gives up.
+    pub async fn serve(self: &Arc<Self>, bound: Bound, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let limits = self.running().config.limits.clone();
+        let drain = Arc::new(Drain::default());
+        let gate = Gate::new(bound, drain.clone(), self.counters.clone(), limits.max_sessions);
+        let settings = indymilter::Config {
+            max_connections: limits.max_sessions,
+            connection_timeout: limits.idle_timeout,
+            ..indymilter::Config::default()
+        };
+        let over = tokio::sync::Notify::new();
+        let shutdown = async {
+            stop.await;
+            drain.stop();
+            if drain.active() > 0 {
+                info!("stopping: {} sessions in flight", drain.active());
+            }
+            let drained = tokio::time::timeout(limits.shutdown_grace, drain.wait()).await;
+            if drained.is_err() {
+                for _ in 0..drain.active() {
+                    self.counters.sessions_abandoned.add();
+                }
+                warn!("shutdown_grace is over: {} sessions abandoned", drain.active());
+            }
+            over.notify_one();
+        };
+        tokio::select! {
+            result = indymilter::run(gate, milter::callbacks(self), settings, shutdown) => result,
+            () = async { over.notified().await; tokio::time::sleep(LAST_WORD).await } => Ok(()),
+        }
+    }
+
+    fn next_id(&self, at: Timestamp) -> DecisionId {
+        DecisionId { at, count: self.next.fetch_add(1, Ordering::Relaxed) }
+    }
+}

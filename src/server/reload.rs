@@ -1,0 +1,32 @@
+//! SIGHUP: builds the configuration anew and puts it in force; a faulty one is reported and the old one stays.
+
+use super::Server;
+use crate::config::source::Source;
+use std::sync::Arc;
+use tracing::{error, info, warn};
+
+impl Server {
+    /// Reloads. The work is done beside the traffic.
+    pub async fn reload(self: &Arc<Self>, source: &Source) {
+        let name = source.to_string();
+        let source = source.clone();
+        let Ok(loaded) = tokio::task::spawn_blocking(move || source.load()).await else {
+            self.counters.bugs.add();
+            return error!("bug: reading {name} panicked; the old configuration stays");
+        };
+        for diagnostic in &loaded.diagnostics {
+            warn!("{}", diagnostic.line());
+        }
+        let Some(config) = loaded.config else {
+            self.counters.reloads_refused.add();
+            return error!("{name} has faults: the old configuration stays in force");
+        };
+        match self.replace(config) {
+            Ok(()) => info!("reloaded {name}: in force for new sessions"),
+            Err(e) => {
+                self.counters.reloads_refused.add();
+                error!("{name}: {e}; the old configuration stays in force");
+            }
+        }
+    }
+}

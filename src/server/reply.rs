@@ -1,0 +1,122 @@
+//! From a verdict to the milter's status, and from amendments to changes of the message.
+
+use super::{conversation::Transaction, counters::Counters};
+use crate::{
+    decision::{Decision, Verdict, action::Amendment},
+    smtp::{reply::Reply, text},
+};
+use indymilter::{ActionError, ContextActions, EomActions, SetErrorReply, SmtpReply, Status};
+use std::ffi::CString;
+use tracing::error;
+
+/// The longest line that the milter library sends, in bytes.
+const LINE_LIMIT: usize = 980;
+
+/// The status for a decision. A pass is *continue*: *accept* would end the filter's view of the whole session.
+pub(super) fn status(decision: &Decision, reply: &mut SmtpReply, counters: &Counters) -> Status {
+    match &decision.verdict {
+        Verdict::Pass => {
+            counters.decisions_permit.add();
+            Status::Continue
+        }
+        Verdict::Discard(_) => {
+            counters.decisions_discard.add();
+            Status::Discard
+        }
+        Verdict::Reply(refusal) => {
+            let counter = if refusal.code.class() == 4 {
+                &counters.decisions_defer
+            } else {
+                &counters.decisions_reject
+            };
+            counter.add();
+            refuse(refusal, reply, counters)
+        }
+    }
+}
+
+/// Words a refusal. The enhanced status always stands before the text: without it a text that begins with a digit would
+/// break the session.
+pub(super) fn refuse(refusal: &Reply, reply: &mut SmtpReply, counters: &Counters) -> Status {
+    let code = refusal.code.to_string();
+    let line = on_the_wire(&refusal.text);
+    if let Err(e) = reply.set_error_reply(&code, Some(&refusal.enhanced()), [line]) {
+        counters.replies_refused.add();
+        error!("bug: the reply \"{refusal}\" cannot be sent: {e}");
+    }
+    if refusal.code.class() == 4 { Status::Tempfail } else { Status::Reject }
+}
+
+/// The text as the protocol wants it: `%` doubled, within the line limit, no NUL.
+fn on_the_wire(line: &str) -> CString {
+    let doubled = line.replace('%', "%%");
+    let mut line = text::cut(&doubled, LINE_LIMIT);
+    let percents = line.bytes().rev().take_while(|b| *b == b'%').count();
+    if percents % 2 == 1 {
+        line = &line[..line.len() - 1];
+    }
+    // Replies hold no control characters, so this never has to fall back.
+    CString::new(line).unwrap_or_default()
+}
+
+/// Carries out the changes of a message in one fixed order: header fields, recipients, quarantine.
+///
+/// # Errors
+/// When the MTA does not let us, or its connection is gone.
+pub(super) async fn amend(transaction: &Transaction, actions: &EomActions) -> Result<(), ActionError> {
+    prepend(&transaction.amendments, actions).await?;
+    recipients(transaction, actions).await?;
+    for amendment in &transaction.amendments {
+        if let Amendment::Hold(reason) = amendment {
+            let reason = if reason.is_empty() { "held by mailward" } else { reason };
+            actions.quarantine(c_string(reason)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// PREPEND: above everything, Postfix's own Received field too, the first one on top.
+async fn prepend(amendments: &[Amendment], actions: &EomActions) -> Result<(), ActionError> {
+    for amendment in amendments.iter().rev() {
+        if let Amendment::Prepend { name, value } = amendment {
+            actions.insert_header(0, c_string(name), c_string(&format!(" {value}"))).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn recipients(transaction: &Transaction, actions: &EomActions) -> Result<(), ActionError> {
+    let redirect = transaction.amendments.iter().rev().find_map(|amendment| match amendment {
+        Amendment::Redirect(address) => Some(address),
+        Amendment::Hold(_) | Amendment::Prepend { .. } | Amendment::Bcc(_) => None,
+    });
+    if let Some(address) = redirect {
+        for recipient in &transaction.recipients {
+            actions.delete_recipient(recipient.clone()).await?;
+        }
+        actions.add_recipient(c_string(&format!("<{address}>"))).await?;
+    }
+    for amendment in &transaction.amendments {
+        if let Amendment::Bcc(address) = amendment {
+            actions.add_recipient(c_string(&format!("<{address}>"))).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A text without NUL: tables and configuration hold none, clients' texts never come here.
+fn c_string(value: &str) -> CString {
+    CString::new(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_signs_are_doubled_and_never_cut_apart() {
+        assert_eq!(on_the_wire("50% off").to_str(), Ok("50%% off"));
+        let line = on_the_wire(&format!("x{}", "%".repeat(510)));
+        assert_eq!((line.as_bytes().len(), line.as_bytes().len() % 2), (979, 1));
+    }
+}

@@ -1,0 +1,209 @@
+//! The whole server in this process, and a client that plays the MTA's side of the milter protocol as Postfix does.
+
+use super::dns::DnsServer;
+use indymilter_test::{EomAction, MacroStage, Status, TestConnection};
+use mailward::{
+    config::{
+        self, Disk,
+        settings::{Config, Socket},
+    },
+    server::{Server, listener::Bound},
+    time::{FixedClock, Timestamp},
+};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+/// A running server with its DNS server.
+pub struct Daemon {
+    pub address: SocketAddr,
+    pub server: Arc<Server>,
+    pub dns: DnsServer,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Daemon {
+    /// Starts a server for a mailward.toml and a zone.
+    pub async fn start(policy: &str, zone: &str) -> Self {
+        Self::start_with(parse(policy, Path::new("")), zone).await
+    }
+
+    /// Starts a server for a configuration, on a free port and with the zone's server as its resolver.
+    pub async fn start_with(mut config: Config, zone: &str) -> Self {
+        let dns = DnsServer::start(zone);
+        config.socket = Socket::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        config.dns.nameservers = vec![dns.address()];
+        let bound = Bound::bind(&config.socket).await.unwrap();
+        let address = bound.address().unwrap();
+        let server = Server::new(config, Arc::new(FixedClock::at(Timestamp(1_146_441_600)))).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = server.clone();
+        let task = tokio::spawn(async move {
+            let stop = async { drop(stopped.await) };
+            serving.serve(bound, stop).await
+        });
+        Self { address, server, dns, stop: Some(stop), task }
+    }
+
+    /// Stops the server as SIGTERM does, and waits for its end.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        self.task.await.unwrap().unwrap();
+    }
+
+    /// Begins the stop without waiting.
+    pub fn begin_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Waits for the end of a server whose stop has begun.
+    pub async fn ended(self) {
+        self.task.await.unwrap().unwrap();
+    }
+
+    /// A counter by its name.
+    pub fn counter(&self, name: &str) -> u64 {
+        let mut all = self.server.counters().all();
+        all.find(|(counter, _)| *counter == name).unwrap_or_else(|| panic!("no counter {name}")).1
+    }
+}
+
+/// A configuration from its text, with tables below a directory.
+pub fn parse(policy: &str, base: &Path) -> Config {
+    let loaded = config::parse("test.toml", policy, &mut Disk { base: base.to_owned() });
+    let faults: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    loaded.config.unwrap_or_else(|| panic!("{}", faults.join("\n")))
+}
+
+/// Who connects.
+#[derive(Clone, Debug)]
+pub struct From {
+    pub address: IpAddr,
+    pub port: u16,
+    /// `{client_name}`, `{client_ptr}`, `{client_resolve}`; none of them as with an MTA that does not tell.
+    pub names: Option<(String, String, String)>,
+    pub login: Option<String>,
+}
+
+impl From {
+    /// A client with a verified name.
+    pub fn named(name: &str, address: &str) -> Self {
+        Self::resolved(address, name, name, "OK")
+    }
+
+    /// A client as the three macros describe it.
+    pub fn resolved(address: &str, name: &str, reverse: &str, resolve: &str) -> Self {
+        let names = Some((name.to_owned(), reverse.to_owned(), resolve.to_owned()));
+        Self { address: address.parse().unwrap(), port: 40_000, names, login: None }
+    }
+
+    /// A client of which the MTA tells only the address.
+    pub fn untold(address: &str) -> Self {
+        Self { address: address.parse().unwrap(), port: 40_000, names: None, login: None }
+    }
+}
+
+/// One milter connection.
+pub struct Session {
+    pub milter: TestConnection,
+    login: Option<String>,
+}
+
+impl Session {
+    /// Connects and negotiates as Postfix 3.7 does, and tells of the client.
+    pub async fn open(daemon: &Daemon, from: &From) -> Self {
+        Self::open_at(daemon.address, from).await
+    }
+
+    /// As [`Self::open`], for a server by its address.
+    pub async fn open_at(address: SocketAddr, from: &From) -> Self {
+        let milter = TestConnection::configure()
+            .read_timeout(Duration::from_secs(30))
+            .open_tcp(address)
+            .await
+            .unwrap();
+        let mut session = Self { milter, login: from.login.clone() };
+        session.tell(from).await;
+        let host = match &from.names {
+            Some((name, ..)) if name != "unknown" => name.clone(),
+            _ => format!("[{}]", from.address),
+        };
+        session.milter.connect(host, SocketAddr::new(from.address, from.port)).await.unwrap();
+        session
+    }
+
+    async fn tell(&mut self, from: &From) {
+        let mut macros = vec![("j", "mx.example.test".to_owned()), ("{daemon_port}", "25".to_owned())];
+        if let Some((name, reverse, resolve)) = &from.names {
+            macros.push(("{client_name}", name.clone()));
+            macros.push(("{client_ptr}", reverse.clone()));
+            macros.push(("{client_resolve}", resolve.clone()));
+        }
+        self.milter.macros(MacroStage::Connect, macros).await.unwrap();
+    }
+
+    pub async fn helo(&mut self, name: impl indymilter_test::IntoCString) -> String {
+        shown(self.milter.helo(name).await.unwrap())
+    }
+
+    /// MAIL, with `{mail_addr}` as Postfix makes it.
+    pub async fn mail(&mut self, argument: &str) -> String {
+        let mut words = argument.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let address = words[0].trim_matches(['<', '>']).to_lowercase();
+        let mut macros = vec![("{mail_addr}", address), ("{mail_mailer}", "smtp".to_owned())];
+        if let Some(login) = &self.login {
+            macros.push(("{auth_authen}", login.clone()));
+            macros.push(("{auth_type}", "PLAIN".to_owned()));
+        }
+        self.milter.macros(MacroStage::Mail, macros).await.unwrap();
+        shown(self.milter.mail(words.drain(..)).await.unwrap())
+    }
+
+    /// RCPT, with `{rcpt_addr}` as Postfix makes it.
+    pub async fn rcpt(&mut self, argument: &str) -> String {
+        let address = argument.trim_matches(['<', '>']).to_lowercase();
+        let macros = [("{rcpt_addr}", address), ("{rcpt_mailer}", "local".to_owned())];
+        self.milter.macros(MacroStage::Rcpt, macros).await.unwrap();
+        shown(self.milter.rcpt([argument]).await.unwrap())
+    }
+
+    /// HELO, MAIL and RCPT of an ordinary mail: the answer to RCPT.
+    pub async fn ordinary(&mut self) -> String {
+        self.helo("helo.example").await;
+        self.mail("<from@sender.example>").await;
+        self.rcpt("<to@rcpt.example>").await
+    }
+
+    /// DATA to the final dot: the changes and the answer.
+    pub async fn message(&mut self) -> (Vec<EomAction>, String) {
+        let opts = self.milter.negotiated_opts();
+        if !opts.contains(indymilter_test::ProtoOpts::NO_DATA) {
+            let answer = shown(self.milter.data().await.unwrap());
+            if answer != "continue" {
+                return (Vec::new(), answer);
+            }
+        }
+        self.milter.macros(MacroStage::Eom, [("i", "4dZ1TJ2Pz3z")]).await.unwrap();
+        let (actions, status) = self.milter.eom().await.unwrap();
+        (actions.actions, shown(status))
+    }
+}
+
+/// An answer in one line: `continue`, `no reply`, `discard`, or the reply as the client reads it.
+pub fn shown(status: Status) -> String {
+    match status {
+        Status::Continue => "continue".to_owned(),
+        Status::Noreply => "no reply".to_owned(),
+        Status::Discard => "discard".to_owned(),
+        Status::Reject { message: Some(text) } | Status::Tempfail { message: Some(text) } => {
+            String::from_utf8(text.into_bytes()).unwrap().replace("%%", "%")
+        }
+        other => format!("{other:?}"),
+    }
+}
