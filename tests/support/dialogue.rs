@@ -1,12 +1,6 @@
 //! Dialogue files: SMTP sessions with the replies that must come, played against Postfix's own restriction lists and
 //! against the same lists in mailward. `tests/postfix/README` says how they are written.
 
-#![allow(
-    unused_imports,
-    clippy::panic,
-    reason = "a test fails by a panic, and not every test binary plays dialogues"
-)]
-
 #[path = "dialogue/play.rs"]
 mod play;
 
