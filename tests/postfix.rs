@@ -11,6 +11,7 @@ mod support;
 use std::{
     env, fs,
     net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -19,7 +20,7 @@ use support::{
     dns::DnsServer,
     login,
     mailward::MailwardInstance,
-    postfix::{PostfixInstance, Setup, available, own_directory, own_loopback, say},
+    postfix::{PostfixInstance, Setup, available, id_of, own_directory, own_loopback, say},
     sink::Sink,
 };
 
@@ -56,14 +57,15 @@ impl Stage {
         self.directory.join(dialogue.name())
     }
 
-    fn postfix(&self, services: Vec<Vec<String>>) -> PostfixInstance {
+    fn postfix(&self, services: Vec<Vec<String>>, chroot: bool) -> PostfixInstance {
         let main_cf = [self.sink.main_cf(), login::main_cf(login::start())].concat();
-        PostfixInstance::start(&Setup {
-            main_cf,
-            services,
-            nameserver: Some(self.nameserver),
-            ..Setup::default()
-        })
+        PostfixInstance::start(&Setup { main_cf, services, chroot, nameserver: Some(self.nameserver) })
+    }
+
+    /// The file's mailward.toml, without socket.
+    fn policy(&self, dialogue: &Dialogue) -> String {
+        let policy = dialogue.policy(&self.tables(dialogue));
+        format!("{policy}[dns]\nnameservers = [\"{}:53\"]\n", self.nameserver)
     }
 
     /// Plays a file and prints how many replies were compared; the faults come back.
@@ -95,7 +97,7 @@ fn postfix_itself_answers_as_the_dialogues_say() {
     }
     let stage = Stage::set(Side::Postfix);
     let services = stage.dialogues.iter().map(|dialogue| dialogue.main_cf(&stage.tables(dialogue))).collect();
-    let postfix = stage.postfix(services);
+    let postfix = stage.postfix(services, true);
     let mut all = Vec::new();
     for (service, dialogue) in stage.dialogues.iter().enumerate() {
         let (faults, updates) = stage.play(dialogue, Side::Postfix, &postfix, service);
@@ -113,15 +115,12 @@ fn mailward_answers_as_postfix_does() {
         return;
     }
     let stage = Stage::set(Side::Milter);
-    let run = |dialogue: &Dialogue| {
-        let policy = dialogue.policy(&stage.tables(dialogue));
-        MailwardInstance::start(&format!("{policy}[dns]\nnameservers = [\"{}:53\"]\n", stage.nameserver))
-    };
+    let run = |dialogue: &Dialogue| MailwardInstance::start(&stage.policy(dialogue));
     let filters: Vec<MailwardInstance> = stage.dialogues.iter().map(run).collect();
     let service = |filter: &MailwardInstance| {
         vec![format!("smtpd_milters = {}", filter.socket()), "milter_default_action = tempfail".to_owned()]
     };
-    let postfix = stage.postfix(filters.iter().map(service).collect());
+    let postfix = stage.postfix(filters.iter().map(service).collect(), true);
     let mut all = Vec::new();
     for (service, (dialogue, filter)) in stage.dialogues.iter().zip(filters).enumerate() {
         let (mut faults, _) = stage.play(dialogue, Side::Milter, &postfix, service);
@@ -133,6 +132,36 @@ fn mailward_answers_as_postfix_does() {
         assert!(status.success(), "{}: mailward ended with {status}", dialogue.name());
     }
     assert!(all.is_empty(), "{}\n{}", all.join("\n"), log_of(&postfix));
+}
+
+#[test]
+fn the_relative_socket_path_works_chrooted_and_not() {
+    if !available("the relative socket path") || !mailward_runs() {
+        return;
+    }
+    let stage = Stage::set(Side::Milter);
+    let Some(dialogue) = stage.dialogues.iter().find(|dialogue| dialogue.name() == "tutorial") else {
+        return;
+    };
+    for chroot in [true, false] {
+        let service = ["smtpd_milters = unix:mailward/mailward.sock", "milter_default_action = tempfail"];
+        let postfix = stage.postfix(vec![service.map(str::to_owned).to_vec()], chroot);
+        let directory = postfix.queue_directory().join("mailward");
+        fs::create_dir(&directory).unwrap();
+        // The set-group-ID bit gives the socket its group, as `mailward prepare` arranges it.
+        chown(&directory, None, Some(id_of("postfix", "group"))).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o2750)).unwrap();
+        let socket = format!("unix:{}/mailward.sock", directory.display());
+        let filter = MailwardInstance::start_on(&socket, &stage.policy(dialogue));
+        let (faults, _) = stage.play(dialogue, Side::Milter, &postfix, 0);
+        assert!(
+            faults.is_empty(),
+            "chroot {chroot}: {}\n{}\n{}",
+            faults.join("\n"),
+            filter.log(),
+            log_of(&postfix)
+        );
+    }
 }
 
 /// Postfix's log, if it is asked for.

@@ -133,7 +133,14 @@ impl Dialogue {
     /// The same as mailward.toml.
     pub fn policy(&self, directory: &Path) -> String {
         let lists = self.restrictions.iter().map(|(stage, list)| format!("{stage} = {list:?}"));
-        let lines = self.policy.iter().cloned().chain(["[restrictions]".to_owned()]).chain(lists);
+        // The harness's main.cf trusts loopback too.
+        let own = !self.policy.iter().any(|line| line.starts_with("mynetworks"));
+        let own = own.then(|| "mynetworks = [\"127.0.0.0/8\"]".to_owned());
+        let lines = own
+            .into_iter()
+            .chain(self.policy.iter().cloned())
+            .chain(["[restrictions]".to_owned()])
+            .chain(lists);
         let lines: Vec<String> = lines.collect();
         lines.join("\n").replace("$DIR", &directory.display().to_string()) + "\n"
     }

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-/// Longer than the program takes to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the program is given to start, in steps after which it may have ended instead.
+const PATIENCE: (u32, Duration) = (300, Duration::from_millis(100));
 
 /// A running `mailward run`. It is killed when dropped.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl MailwardInstance {
         let config = directory.join("mailward.toml");
         fs::write(&config, format!("socket = {socket:?}\n{policy}")).unwrap();
         let notify = UnixDatagram::bind(directory.join("notify")).unwrap();
-        notify.set_read_timeout(Some(PATIENCE)).unwrap();
+        notify.set_read_timeout(Some(PATIENCE.1)).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_mailward"))
             .args(["run", "-c"])
             .arg(&config)
@@ -44,16 +44,18 @@ impl MailwardInstance {
             .stderr(File::create(directory.join("log")).unwrap())
             .spawn()
             .unwrap();
-        let instance = Self { directory, socket: socket.to_owned(), child };
-        let mut buffer = [0; 4096];
-        loop {
-            let Ok(length) = notify.recv(&mut buffer) else {
-                panic!("mailward is not ready:\n{}", instance.log());
-            };
+        let mut instance = Self { directory, socket: socket.to_owned(), child };
+        for _ in 0..PATIENCE.0 {
+            let mut buffer = [0; 4096];
+            let length = notify.recv(&mut buffer).unwrap_or(0);
             if String::from_utf8_lossy(&buffer[..length]).lines().any(|line| line == "READY=1") {
                 return instance;
             }
+            if instance.child.try_wait().unwrap().is_some() {
+                break;
+            }
         }
+        panic!("mailward is not ready:\n{}", instance.log())
     }
 
     /// Its socket; `smtpd_milters` names it so too, unless Postfix sees it from inside a chroot.

@@ -201,7 +201,7 @@ fn configure(directory: &Path, services: &[SocketAddr], setup: &Setup) {
     for name in ["etc", "queue", "queue/etc", "data"] {
         fs::create_dir(directory.join(name)).unwrap();
     }
-    chown(directory.join("data"), Some(user_id("postfix")), None).unwrap();
+    chown(directory.join("data"), Some(id_of("postfix", "passwd")), None).unwrap();
     let root = directory.display();
     let mut main_cf = format!(
         "queue_directory = {root}/queue\ndata_directory = {root}/data\n\
@@ -235,10 +235,12 @@ fn configure(directory: &Path, services: &[SocketAddr], setup: &Setup) {
     }
 }
 
-fn user_id(name: &str) -> u32 {
-    let users = fs::read_to_string("/etc/passwd").unwrap();
-    let user = users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|user| user[0] == name);
-    user.unwrap_or_else(|| panic!("there is no user {name}"))[2].parse().unwrap()
+/// The number of a user (file passwd) or a group (file group).
+pub fn id_of(name: &str, file: &str) -> u32 {
+    let entries = fs::read_to_string(Path::new("/etc").join(file)).unwrap();
+    let entry =
+        entries.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|entry| entry[0] == name);
+    entry.unwrap_or_else(|| panic!("there is no {name} in {file}"))[2].parse().unwrap()
 }
 
 /// A shell that waits for the end of this process's pipe and then stops the instance: also after a panic, an interrupt
