@@ -117,6 +117,7 @@ impl Mail {
             id: DecisionId { at: NOW, count: 1 },
             event: self.event,
             stage: self.stage,
+            subject: self.stage.into(),
             session: &self.session,
             envelope: &self.envelope,
             recipient: self.recipient.as_ref(),
@@ -269,7 +270,7 @@ pub(crate) fn word(action: &Action) -> String {
         }
         Action::Dunno => "dunno".to_owned(),
         Action::Ok => "ok".to_owned(),
-        Action::Discard(_) | Action::Amend(_) | Action::Remark { .. } | Action::Class(_) => {
+        Action::Discard(_) | Action::Amend(_) | Action::Remark { .. } | Action::Class { .. } => {
             format!("{action:?}")
         }
     }

@@ -123,12 +123,13 @@ async fn with_delay_reject_off_each_list_answers_at_its_own_event() {
         recipient = ['reject']";
     let daemon = Daemon::start(policy, ZONE).await;
     let mut session = Session::open(&daemon, &client()).await;
+    assert_eq!(session.helo("mail@domain").await, "no reply");
     assert_eq!(
-        session.helo("mail@domain").await,
+        session.mail("<bob@sender.example>").await,
         "501 5.5.2 <mail@domain>: Helo command rejected: Invalid name",
-        "raw at HELO"
+        "raw at HELO, and answered at MAIL"
     );
-    assert_eq!(session.helo("helo.example").await, "continue");
+    assert_eq!(session.helo("helo.example").await, "no reply", "a good HELO makes it good");
     assert_eq!(
         session.mail("<bob>").await,
         "504 5.5.2 <bob>: Sender address rejected: need fully-qualified address"

@@ -8,6 +8,7 @@ use crate::{
         DecisionId, Event, Request, Stage,
         envelope::{Envelope, Path},
         session::{Identity, Login, NameStatus, Session, Tls},
+        subject::Subject,
     },
     server::{Running, Server, decide},
     smtp::{helo::Helo, text::escaped},
@@ -17,7 +18,9 @@ use clap::Args as ClapArgs;
 use std::{fs, io::Write, net::IpAddr, path::PathBuf, sync::Arc};
 use tokio::{runtime, time::Instant};
 
-/// Arguments of `explain`.
+/// Decide a described session with the live policy, and print every step.
+///
+/// Asks DNS as the server does; changes nothing.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   mailward explain --client 192.0.2.1 --helo mail.example.net \\
@@ -187,6 +190,7 @@ impl<'a> Dialogue<'a> {
             id: DecisionId { at: now, count: self.count },
             event,
             stage: Stage::Client,
+            subject: Subject::Client,
             session: &self.session,
             envelope: &self.envelope,
             recipient,

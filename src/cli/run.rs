@@ -24,12 +24,13 @@ const TICK: Duration = Duration::from_secs(10);
 /// Files beside the sessions: standard streams, listener, epoll, databases, the resolver's reserve.
 const OTHER_FILES: u64 = 64;
 
-/// Arguments of `run`.
+/// Serve in the foreground.
+///
+/// Without -c and without /etc/mailward/mailward.toml the built-in policy is
+/// served on inet:127.0.0.1:8895, and the line that attaches Postfix is printed.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   mailward run
-      the built-in policy on inet:127.0.0.1:8895, if there is no
-      /etc/mailward/mailward.toml; prints how to attach Postfix
   mailward run -c ./mailward.toml --verbose
 
 Signals: SIGHUP reloads the configuration, SIGTERM and SIGINT finish the

@@ -1,6 +1,6 @@
 //! What one restriction or one table entry says: the actions of access(5).
 
-use crate::smtp::reply::Reply;
+use crate::{request::subject::Subject, smtp::reply::Reply};
 use serde::Serialize;
 
 /// The name of a restriction class: its place in the policy's list of classes.
@@ -31,11 +31,17 @@ pub enum Action {
     Remark {
         /// Postfix's word for the line.
         word: &'static str,
-        /// The administrator's text.
+        /// Postfix's log line about it, with the administrator's text.
         text: String,
     },
     /// Evaluate a restriction class in this place.
-    Class(ClassId),
+    Class {
+        /// The class.
+        class: ClassId,
+        /// What its generic entries are about, if not what the list is about: as in Postfix, that of the table on whose
+        /// right-hand side the class stands.
+        subject: Option<Subject>,
+    },
 }
 
 impl Action {
@@ -52,7 +58,7 @@ impl Action {
             Self::Discard(_) => "discard",
             Self::Amend(amendment) => amendment.word(),
             Self::Remark { word, .. } => word,
-            Self::Class(_) => "class",
+            Self::Class { .. } => "class",
         }
     }
 }

@@ -154,3 +154,10 @@ pub struct Decision {
     /// What the next event of the session starts with.
     pub deferrals: Deferrals,
 }
+
+impl Decision {
+    /// What the restriction of an entry said about its reason.
+    pub fn reason(&self, rule: &Rule) -> Option<&str> {
+        self.steps.iter().rev().find(|step| step.rule == *rule)?.reason.as_deref()
+    }
+}

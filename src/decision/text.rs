@@ -58,8 +58,11 @@ fn line(
         None => f.write_str(" rule=end of lists")?,
     }
     write!(f, ", id={}", decision.id)?;
-    match &summary.queue_id {
-        Some(queue_id) => write!(f, ", queue_id={}", escaped(queue_id)),
+    if let Some(queue_id) = &summary.queue_id {
+        write!(f, ", queue_id={}", escaped(queue_id))?;
+    }
+    match rule.and_then(|rule| decision.reason(rule)) {
+        Some(reason) => write!(f, ", reason={}", escaped(reason)),
         None => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         action::{Action, Amendment, ClassId},
     },
     lookup::{Lookup, Lookups, answers::Answers},
-    request::{Event, Request, subject::Subject},
+    request::{Event, Request},
     smtp::reply::{Enhanced, Reply, ReplyCode},
 };
 
@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
     /// All lists of the event; `None` if none of them refused.
     fn lists(&mut self) -> Option<(Verdict, Rule)> {
         for stage in self.policy.stages(self.request.event) {
-            self.request.stage = stage;
+            (self.request.stage, self.request.subject) = (stage, stage.into());
             self.slots.start_list();
             match self.list(self.policy.list(stage), 0, false) {
                 Flow::Next | Flow::ListSettled => {}
@@ -134,8 +134,12 @@ impl<'a> Run<'a> {
             reason,
             lookups: looked,
         });
-        if let Action::Class(class) = action {
-            return self.class(class, rule, at, depth, warn_only);
+        if let Action::Class { class, subject } = action {
+            let place = self.request.subject;
+            self.request.subject = subject.unwrap_or(place);
+            let flow = self.class(class, rule, at, depth, warn_only);
+            self.request.subject = place;
+            return flow;
         }
         if !self.wanted.is_empty() {
             self.collect(&action, rule, warn_only)
@@ -176,7 +180,7 @@ impl<'a> Run<'a> {
             | Action::DeferIfReject(_)
             | Action::Amend(_)
             | Action::Remark { .. }
-            | Action::Class(_) => Flow::Next,
+            | Action::Class { .. } => Flow::Next,
         }
     }
 
@@ -196,7 +200,7 @@ impl<'a> Run<'a> {
     /// Carries out what an entry said.
     fn obey(&mut self, action: Action, rule: Rule, at: usize, warn_only: bool) -> Flow {
         match action {
-            Action::Dunno | Action::Class(_) => {}
+            Action::Dunno | Action::Class { .. } => {}
             Action::Ok => return Flow::ListPermits(rule),
             Action::Fault(reply) => return Flow::Stop(Verdict::Reply(reply), rule),
             Action::Reject(reply) | Action::DeferIfPermit(reply) if warn_only => {
@@ -217,11 +221,7 @@ impl<'a> Run<'a> {
                     self.amendments.push(amendment);
                 }
             }
-            Action::Remark { word, text } => {
-                let (name, class) = self.subject();
-                let text = if text.is_empty() { word.to_uppercase() } else { text };
-                self.remarks.push(Remark { word, text: format!("<{name}>: {class} {text}"), rule });
-            }
+            Action::Remark { word, text } => self.remarks.push(Remark { word, text, rule }),
         }
         Flow::Next
     }
@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
     }
 
     fn subject(&self) -> (String, &'static str) {
-        let subject = Subject::from(self.request.stage);
+        let subject = self.request.subject;
         (subject.name(&self.request).into_owned(), subject.class())
     }
 

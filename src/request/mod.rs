@@ -9,6 +9,7 @@ use envelope::{Envelope, Path};
 use serde::Serialize;
 use session::Session;
 use std::fmt;
+use subject::Subject;
 
 /// The protocol's moment at which an answer is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -121,6 +122,9 @@ pub struct Request<'a> {
     pub event: Event,
     /// The list that is being evaluated.
     pub stage: Stage,
+    /// What `reject`, `defer` and their kin are about: that of the list, or of the table whose right-hand side brought us
+    /// to them.
+    pub subject: Subject,
     /// The client's connection.
     pub session: &'a Session,
     /// The message's envelope so far.

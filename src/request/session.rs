@@ -83,10 +83,23 @@ impl Identity {
         }
     }
 
+    /// The same with what the MTA says of the PTR record: usually the same name, but XCLIENT can tell another, or none.
+    fn with_reverse(mut self, name: &str) -> Self {
+        match name {
+            "" => {}
+            UNKNOWN => {
+                self.reverse_name = UNKNOWN.to_owned();
+                self.reverse_status = NameStatus::Missing;
+            }
+            name => self.reverse_name = name.to_owned(),
+        }
+        self
+    }
+
     /// From the macros `{client_name}`, `{client_ptr}` and `{client_resolve}`; `None` where they do not tell.
     pub fn from_macros(name: &str, reverse_name: &str, resolve: &str) -> Option<Self> {
         let status = match resolve {
-            "OK" => return Some(Self::verified(name)),
+            "OK" => return Some(Self::verified(name).with_reverse(reverse_name)),
             "FAIL" => NameStatus::Missing,
             "FORGED" => NameStatus::Forged,
             "TEMP" => NameStatus::Temporary,
@@ -185,6 +198,11 @@ mod tests {
             (("unknown", "fwd.test", "TEMP"), Some(Identity::unverified("fwd.test", NameStatus::Temporary))),
             (("unknown", "x.test", "FAIL"), Some(Identity::unverified("x.test", NameStatus::Forged))),
             (("good.test", "good.test", ""), None),
+            (("good.test", "", "OK"), Some(Identity::verified("good.test"))),
+            (
+                ("good.test", "other.test", "OK"),
+                Some(Identity { reverse_name: "other.test".to_owned(), ..Identity::verified("good.test") }),
+            ),
         ];
         for ((name, reverse, resolve), want) in cases {
             assert_eq!(Identity::from_macros(name, reverse, resolve), want, "{name} {reverse} {resolve}");

@@ -2,10 +2,12 @@
 
 use super::{Request, Stage};
 use crate::smtp::reply::{Enhanced, Reply, ReplyCode};
+use serde::Serialize;
 use std::borrow::Cow;
 
 /// What a restriction looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The client by its verified name and address.
     Client,
@@ -56,9 +58,7 @@ impl Subject {
         let client = &request.session.client;
         match self {
             Self::Client => Cow::Owned(client.host()),
-            Self::ReverseClient => {
-                Cow::Owned(format!("{}[{}]", client.identity.reverse_name, client.address_text()))
-            }
+            Self::ReverseClient => Cow::Borrowed(&client.identity.reverse_name),
             Self::Helo => Cow::Borrowed(request.helo().unwrap_or_default()),
             Self::Sender => Cow::Borrowed(request.sender().map_or("", |path| &path.address.typed)),
             Self::Recipient => Cow::Borrowed(request.recipient.map_or("", |path| &path.address.typed)),

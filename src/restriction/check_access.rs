@@ -99,7 +99,7 @@ Looks up the client's PTR name, verified or not, then its address.
 
 As check_client_access, with that name in place of the verified one. Replies
 begin with
-    554 5.7.1 <name[address]>: Unverified Client host rejected:
+    554 5.7.1 <name>: Unverified Client host rejected:
 
 Whoever owns an address can give it any name. So the table may refuse, but not
 permit: an OK is warned of when the configuration is loaded, and answers 451

@@ -13,6 +13,6 @@ pub struct Class(pub ClassId);
 
 impl Restriction for Class {
     fn check(&self, _: &Request<'_>, _: &mut Lookups<'_>) -> Result<Action, Pending> {
-        Ok(Action::Class(self.0))
+        Ok(Action::Class { class: self.0, subject: None })
     }
 }

@@ -4,7 +4,7 @@ use super::{Kind, Parse, Restriction};
 use crate::{
     decision::action::Action,
     lookup::{Lookups, Pending},
-    request::{Event, Request, subject::Subject},
+    request::{Event, Request},
     smtp::reply::{Enhanced, ReplyCode},
 };
 
@@ -63,7 +63,7 @@ const CODE: ReplyCode = ReplyCode::known(450);
 
 impl Restriction for DeferIf {
     fn check(&self, request: &Request<'_>, _: &mut Lookups<'_>) -> Result<Action, Pending> {
-        let reply = |text| Subject::from(request.stage).rejected(request, CODE, Enhanced::new(7, 0), text);
+        let reply = |text| request.subject.rejected(request, CODE, Enhanced::new(7, 0), text);
         Ok(match self {
             Self::Permit => Action::DeferIfPermit(reply("defer_if_permit requested")),
             Self::Reject => Action::DeferIfReject(reply("defer_if_reject requested")),

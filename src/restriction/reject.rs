@@ -8,7 +8,7 @@ use crate::{
     decision::action::Action,
     lookup::{Lookups, Pending},
     origin::Fault,
-    request::{Event, Request, subject::Subject},
+    request::{Event, Request},
     smtp::reply::{Enhanced, ReplyCode},
 };
 
@@ -78,7 +78,7 @@ struct Refusal {
 
 impl Restriction for Refusal {
     fn check(&self, request: &Request<'_>, _: &mut Lookups<'_>) -> Result<Action, Pending> {
-        let subject = Subject::from(request.stage);
+        let subject = request.subject;
         Ok(Action::Reject(subject.rejected(request, self.code, self.status, self.text)))
     }
 

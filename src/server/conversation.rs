@@ -8,7 +8,7 @@ use crate::{
         envelope::{Envelope, Path},
         session::{Client, Identity, Login, Server, Session, Tls},
     },
-    smtp::{address::Address, helo::Helo, text},
+    smtp::{address::Address, helo::Helo, reply::Reply, text},
 };
 use indymilter::{Macros, SocketInfo};
 use std::{
@@ -31,6 +31,9 @@ pub(super) struct Conversation {
     pub(super) broken: bool,
     /// A list of the session's own events said DISCARD, which the MTA only takes from MAIL on.
     pub(super) discard: bool,
+    /// The refusal of the last HELO, due at MAIL: an MTA that is told at HELO holds it against every later HELO of the
+    /// session, however good.
+    pub(super) helo_refusal: Option<Reply>,
     /// What the lists of CONNECT and HELO deferred.
     pub(super) carried: Deferrals,
     pub(super) transaction: Transaction,
@@ -60,6 +63,7 @@ impl Conversation {
             exempt: false,
             broken: false,
             discard: false,
+            helo_refusal: None,
             carried: Deferrals::default(),
             transaction: Transaction::default(),
         }
@@ -88,6 +92,7 @@ impl Conversation {
         };
         self.carried = Deferrals::default();
         self.discard = false;
+        self.helo_refusal = None;
         self.transaction = Transaction::default();
     }
 

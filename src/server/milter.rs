@@ -10,10 +10,10 @@ use super::{
 use crate::{
     config::settings::{Mode, OnBug},
     decision::{
-        Decision,
+        Decision, Verdict,
         text::{LogLine, RemarkLine},
     },
-    request::{Event, Request, Stage, envelope::Path},
+    request::{Event, Request, Stage, envelope::Path, subject::Subject},
     smtp::reply::{Enhanced, Reply, ReplyCode},
 };
 use futures_util::FutureExt;
@@ -95,8 +95,13 @@ impl Server {
         let Context { data: Some(conversation), macros, reply } = cx else { return self.lost(Event::Helo) };
         let handled = async {
             conversation.helo(&name, macros);
+            conversation.helo_refusal = None;
             let decision = self.judge(conversation, Event::Helo, None).await?;
-            Ok(self.session_verdict(conversation, decision, reply))
+            if let Some(Decision { verdict: Verdict::Reply(refusal), .. }) = &decision {
+                conversation.helo_refusal = Some(refusal.clone());
+            }
+            self.session_verdict(conversation, decision, reply);
+            Ok(Status::Continue)
         };
         let outcome = caught(handled).await;
         self.answer(conversation, Event::Helo, reply, outcome)
@@ -106,6 +111,10 @@ impl Server {
         let Context { data: Some(conversation), macros, reply } = cx else { return self.lost(Event::Mail) };
         let handled = async {
             conversation.mail(&args, macros);
+            let enforced = conversation.running.config.mode == Mode::Enforce;
+            if let Some(refusal) = conversation.helo_refusal.as_ref().filter(|_| enforced) {
+                return Ok(reply::refuse(refusal, reply, &self.counters));
+            }
             let Some(decision) = self.judge(conversation, Event::Mail, None).await? else {
                 return Ok(Status::Continue);
             };
@@ -226,6 +235,7 @@ impl Server {
             id: self.next_id(now),
             event,
             stage: Stage::Client,
+            subject: Subject::Client,
             session: &conversation.session,
             envelope: &conversation.transaction.envelope,
             recipient,

@@ -66,8 +66,9 @@ fn options(policy: &Policy) -> ProtoOpts {
         | ProtoOpts::NO_EOH
         | ProtoOpts::NO_BODY;
     opts.set(ProtoOpts::NOREPLY_CONNECT, !answers(Event::Connect));
-    opts.set(ProtoOpts::NOREPLY_HELO, !answers(Event::Helo));
-    opts.set(ProtoOpts::NOREPLY_MAIL, !answers(Event::Mail));
+    // A refusal of HELO is given at MAIL.
+    opts.set(ProtoOpts::NOREPLY_HELO, true);
+    opts.set(ProtoOpts::NOREPLY_MAIL, !answers(Event::Mail) && !answers(Event::Helo));
     opts.set(ProtoOpts::NO_DATA, policy.list(Stage::Data).entries.is_empty());
     opts
 }

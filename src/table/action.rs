@@ -159,8 +159,8 @@ impl Entry {
                 let (name, value) = (name.to_string(), line(value.expand(groups)));
                 Action::Amend(Amendment::Prepend { name, value })
             }
-            Says::Remark(word, text) => Action::Remark { word, text: line(text.expand(groups)) },
-            Says::Class(class) => Action::Class(*class),
+            Says::Remark(word, text) => Action::Remark { word, text: trigger(text, &word.to_uppercase()) },
+            Says::Class(class) => Action::Class { class: *class, subject: Some(subject) },
         }
     }
 }

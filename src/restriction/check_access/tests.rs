@@ -94,6 +94,7 @@ impl Scene {
             id: DecisionId { at: Timestamp(0), count: 0 },
             event: Event::Rcpt,
             stage: Stage::Recipient,
+            subject: Stage::Recipient.into(),
             session: &self.session,
             envelope: &self.envelope,
             recipient: self.recipient.as_ref(),
@@ -124,7 +125,7 @@ impl Scene {
             Action::Amend(Amendment::Redirect(address)) => format!("redirect {address}"),
             Action::Amend(Amendment::Bcc(address)) => format!("bcc {address}"),
             Action::Remark { word, text } => format!("{word} {text}"),
-            Action::Class(ClassId(number)) => format!("class {number}"),
+            Action::Class { class: ClassId(number), .. } => format!("class {number}"),
             action @ (Action::Dunno | Action::Ok) => action.word().to_owned(),
         }
     }
@@ -167,8 +168,8 @@ fn every_action_gives_postfix_s_reply() {
         ("PREPEND X-A:", "prepend X-A: "),
         ("REDIRECT a@b.example", "redirect a@b.example"),
         ("BCC \"a b\"@[192.0.2.1]", "bcc \"a b\"@[192.0.2.1]"),
-        ("INFO seen", "info seen"),
-        ("WARN", "warn "),
+        ("INFO seen", "info <rcpt@b.example.org>: Recipient address seen"),
+        ("WARN", "warn <rcpt@b.example.org>: Recipient address triggers WARN action"),
         ("strict", "class 0"),
         ("permit", "class 0"),
     ];
@@ -185,7 +186,7 @@ fn replies_name_what_is_judged() {
         ("check_client_access", "554 5.0.0 <mail.example.net[192.0.2.1]>: Client host rejected: no"),
         (
             "check_reverse_client_hostname_access",
-            "554 5.0.0 <mail.example.net[192.0.2.1]>: Unverified Client host rejected: no",
+            "554 5.0.0 <mail.example.net>: Unverified Client host rejected: no",
         ),
         ("check_helo_access", "554 5.0.0 <helo.example.net>: Helo command rejected: no"),
         ("check_sender_access", "554 5.1.8 <user+ext@a.example.net>: Sender address rejected: no"),
@@ -350,7 +351,7 @@ fn a_reverse_name_cannot_permit() {
     scene.session.client.identity = Identity::unverified("ptr.example.com", NameStatus::Forged);
     assert_eq!(
         scene.says(name, "hash", "example.com REJECT dynamic\n"),
-        "554 5.7.1 <ptr.example.com[192.0.2.1]>: Unverified Client host rejected: dynamic"
+        "554 5.7.1 <ptr.example.com>: Unverified Client host rejected: dynamic"
     );
     assert_eq!(scene.says(name, "hash", "com OK\n"), "fault 451 4.3.5 Server configuration error");
     let (_, faults) = make(name, "hash", "a OK\nb DUNNO\nc RELAY\n", &Settings::default());
