@@ -22,6 +22,8 @@ pub enum DnsAnswer<T> {
     NullMx,
     /// Every record of the reply was malformed.
     Invalid,
+    /// The name belongs to a block or allow list that is set aside: not asked, and it says nothing.
+    SetAside,
     /// The server refused the question for good: FORMERR, NOTIMP.
     Failed(&'static str),
     /// Could not be found out now: SERVFAIL, REFUSED, time-out, network error, deadline. The words say which.
@@ -33,7 +35,12 @@ impl<T> DnsAnswer<T> {
     pub fn records(&self) -> &[T] {
         match self {
             Self::Records(records) => records,
-            Self::NotFound | Self::NullMx | Self::Invalid | Self::Failed(_) | Self::Temporary(_) => &[],
+            Self::NotFound
+            | Self::NullMx
+            | Self::Invalid
+            | Self::SetAside
+            | Self::Failed(_)
+            | Self::Temporary(_) => &[],
         }
     }
 
@@ -41,7 +48,7 @@ impl<T> DnsAnswer<T> {
     pub fn status(&self) -> DnsStatus {
         match self {
             Self::Records(_) => DnsStatus::Found,
-            Self::NotFound => DnsStatus::NotFound,
+            Self::NotFound | Self::SetAside => DnsStatus::NotFound,
             Self::NullMx => DnsStatus::NullMx,
             Self::Invalid => DnsStatus::Invalid,
             Self::Failed(_) => DnsStatus::Failed,
@@ -129,6 +136,7 @@ fn show<T>(f: &mut fmt::Formatter<'_>, answer: &DnsAnswer<T>, text: impl Fn(&T) 
         DnsAnswer::NotFound => f.write_str("not found"),
         DnsAnswer::NullMx => f.write_str("null MX"),
         DnsAnswer::Invalid => f.write_str("malformed reply"),
+        DnsAnswer::SetAside => f.write_str("list set aside, not asked"),
         DnsAnswer::Failed(reason) | DnsAnswer::Temporary(reason) => f.write_str(reason),
     }
 }

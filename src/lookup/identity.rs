@@ -15,7 +15,11 @@ pub fn identity(address: IpAddr, lookups: &mut Lookups<'_>) -> Result<Identity, 
     let reverse = match lookups.ptr(address)? {
         DnsAnswer::Records(names) => names.first().map_or("", |name| name.as_ref()),
         DnsAnswer::Temporary(_) => return Ok(Identity::nameless(NameStatus::Temporary)),
-        DnsAnswer::NotFound | DnsAnswer::NullMx | DnsAnswer::Invalid | DnsAnswer::Failed(_) => "",
+        DnsAnswer::NotFound
+        | DnsAnswer::NullMx
+        | DnsAnswer::Invalid
+        | DnsAnswer::SetAside
+        | DnsAnswer::Failed(_) => "",
     };
     if !domain::valid_hostname(reverse) || domain::is_address(reverse) {
         return Ok(Identity::nameless(NameStatus::Missing));

@@ -4,6 +4,7 @@
 //! is wanted and evaluates again.
 
 pub mod answers;
+pub mod dnsxl;
 pub mod identity;
 
 use crate::smtp::domain::Domain;
@@ -210,6 +211,30 @@ impl<'a> Lookups<'a> {
         let Some(name) = name else { return Ok(&DnsAnswer::NotFound) };
         match self.ask(Lookup::Mx(name.clone())) {
             Some(Answer::Mx(answer)) => Ok(answer),
+            _ => Err(Pending(())),
+        }
+    }
+
+    /// The name servers of a domain.
+    ///
+    /// # Errors
+    /// [`Pending`] until the answer is there.
+    pub fn ns(&mut self, name: Option<&Domain>) -> Result<&'a DnsAnswer<Arc<str>>, Pending> {
+        let Some(name) = name else { return Ok(&DnsAnswer::NotFound) };
+        match self.ask(Lookup::Ns(name.clone())) {
+            Some(Answer::Text(answer)) => Ok(answer),
+            _ => Err(Pending(())),
+        }
+    }
+
+    /// The texts of a name, the strings of each record joined.
+    ///
+    /// # Errors
+    /// [`Pending`] until the answer is there.
+    pub fn txt(&mut self, name: Option<&Domain>) -> Result<&'a DnsAnswer<Arc<str>>, Pending> {
+        let Some(name) = name else { return Ok(&DnsAnswer::NotFound) };
+        match self.ask(Lookup::Txt(name.clone())) {
+            Some(Answer::Text(answer)) => Ok(answer),
             _ => Err(Pending(())),
         }
     }

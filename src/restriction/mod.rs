@@ -24,7 +24,7 @@ mod warn_if_reject;
 
 use crate::{
     decision::action::{Action, Amends},
-    lookup::{Lookups, Pending},
+    lookup::{Lookups, Pending, dnsxl::ListUse},
     origin::Fault,
     request::{Event, Request},
 };
@@ -42,6 +42,11 @@ pub trait Restriction: fmt::Debug + Send + Sync {
     /// Which changes of the message it may ask for.
     fn amends(&self) -> Amends {
         Amends::default()
+    }
+
+    /// The block and allow lists it asks.
+    fn lists(&self) -> Vec<ListUse> {
+        Vec::new()
     }
 
     /// Whether nothing behind it in the list can ever be reached: `permit`, `reject`, `defer`.
