@@ -21,7 +21,8 @@ use mailward::{
 };
 use std::{
     io::{self, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::Shutdown,
+    os::unix::net::UnixStream,
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -49,7 +50,7 @@ fn opening() -> Vec<u8> {
 
 /// Sends bytes, says that there are no more, and reads everything that comes back until the server closes.
 fn exchange(daemon: &Daemon, bytes: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(daemon.address).unwrap();
+    let mut stream = UnixStream::connect(&daemon.socket).unwrap();
     // The server may close while we still send: that is an end of the session as good as any.
     let _ = stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut answer = Vec::new();

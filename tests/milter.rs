@@ -97,7 +97,7 @@ async fn an_mta_that_offers_little_is_served_with_less() {
         .protocol_version(2)
         .available_opts(ProtoOpts::from_bits_truncate(0x7f))
         .available_actions(Actions::from_bits_truncate(0x0f))
-        .open_tcp(daemon.address)
+        .open_unix(&daemon.socket)
         .await
         .unwrap();
     assert_eq!(milter.requested_macros().len(), 0);
@@ -137,7 +137,7 @@ async fn with_delay_reject_off_each_list_answers_at_its_own_event() {
     assert_eq!(session.mail("<bob@sender.example>").await, "continue");
     assert_eq!(session.rcpt("<to@rcpt.example>").await, REJECT_TO);
     session.milter.close().await.unwrap();
-    let mut bad = TestConnection::open(daemon.address).await.unwrap();
+    let mut bad = TestConnection::configure().open_unix(&daemon.socket).await.unwrap();
     let macros =
         [("{client_name}", "bad.example"), ("{client_ptr}", "bad.example"), ("{client_resolve}", "OK")];
     bad.macros(MacroStage::Connect, macros).await.unwrap();
@@ -258,7 +258,7 @@ async fn a_change_that_the_mta_does_not_allow_defers_the_message() {
     let daemon = Daemon::start(&lists("['check_recipient_access static:HOLD']"), ZONE).await;
     let mut milter = TestConnection::configure()
         .available_actions(Actions::empty() | Actions::ADD_HEADER)
-        .open_tcp(daemon.address)
+        .open_unix(&daemon.socket)
         .await
         .unwrap();
     milter.connect("client.example", ([192, 0, 2, 1], 4000)).await.unwrap();

@@ -1,9 +1,12 @@
 //! Dialogue files: SMTP sessions with the replies that must come, played against Postfix's own restriction lists and
 //! against the same lists in mailward. `tests/postfix/README` says how they are written.
 
+#[path = "dialogue/in_process.rs"]
+mod in_process;
 #[path = "dialogue/play.rs"]
 mod play;
 
+pub use in_process::InProcess;
 pub use play::{Player, Update};
 
 use std::{

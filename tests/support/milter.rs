@@ -1,6 +1,6 @@
 //! The whole server in this process, and a client that plays the MTA's side of the milter protocol as Postfix does.
 
-use super::dns::DnsServer;
+use super::{directory::Directory, dns::DnsServer};
 use indymilter_test::{EomAction, MacroStage, Status, TestConnection};
 use mailward::{
     config::{
@@ -12,8 +12,8 @@ use mailward::{
 };
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -21,11 +21,13 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 /// A running server with its DNS server.
 pub struct Daemon {
-    pub address: SocketAddr,
+    /// Its unix socket.
+    pub socket: PathBuf,
     pub server: Arc<Server>,
     pub dns: DnsServer,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<io::Result<()>>,
+    _directory: Directory,
 }
 
 impl Daemon {
@@ -34,13 +36,14 @@ impl Daemon {
         Self::start_with(parse(policy, Path::new("")), zone).await
     }
 
-    /// Starts a server for a configuration, on a free port and with the zone's server as its resolver.
+    /// Starts a server for a configuration, on a socket of its own and with the zone's server as its resolver.
     pub async fn start_with(mut config: Config, zone: &str) -> Self {
         let dns = DnsServer::start(zone);
-        config.socket = Socket::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let directory = Directory::new();
+        let socket = directory.path().join("mailward.sock");
+        config.socket = Socket::Unix { path: socket.clone(), mode: 0o600, group: None };
         config.dns.nameservers = vec![dns.address()];
         let bound = Bound::bind(&config.socket).await.unwrap();
-        let address = bound.address().unwrap();
         let server = Server::new(config, Arc::new(FixedClock::at(Timestamp(1_146_441_600)))).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = server.clone();
@@ -48,7 +51,7 @@ impl Daemon {
             let stop = async { drop(stopped.await) };
             serving.serve(bound, stop).await
         });
-        Self { address, server, dns, stop: Some(stop), task }
+        Self { socket, server, dns, stop: Some(stop), task, _directory: directory }
     }
 
     /// Stops the server as SIGTERM does, and waits for its end.
@@ -112,29 +115,30 @@ impl From {
 /// One milter connection.
 pub struct Session {
     pub milter: TestConnection,
-    login: Option<String>,
+    /// The answer to CONNECT.
+    pub connected: String,
+    /// The SASL login, from now on.
+    pub login: Option<String>,
+    in_message: bool,
 }
 
 impl Session {
     /// Connects and negotiates as Postfix 3.7 does, and tells of the client.
     pub async fn open(daemon: &Daemon, from: &From) -> Self {
-        Self::open_at(daemon.address, from).await
-    }
-
-    /// As [`Self::open`], for a server by its address.
-    pub async fn open_at(address: SocketAddr, from: &From) -> Self {
         let milter = TestConnection::configure()
             .read_timeout(Duration::from_secs(30))
-            .open_tcp(address)
+            .open_unix(&daemon.socket)
             .await
             .unwrap();
-        let mut session = Self { milter, login: from.login.clone() };
+        let login = from.login.clone();
+        let mut session = Self { milter, connected: String::new(), login, in_message: false };
         session.tell(from).await;
         let host = match &from.names {
             Some((name, ..)) if name != "unknown" => name.clone(),
             _ => format!("[{}]", from.address),
         };
-        session.milter.connect(host, SocketAddr::new(from.address, from.port)).await.unwrap();
+        let address = SocketAddr::new(from.address, from.port);
+        session.connected = shown(session.milter.connect(host, address).await.unwrap());
         session
     }
 
@@ -154,21 +158,28 @@ impl Session {
 
     /// MAIL, with `{mail_addr}` as Postfix makes it.
     pub async fn mail(&mut self, argument: &str) -> String {
-        let mut words = argument.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let address = words[0].trim_matches(['<', '>']).to_lowercase();
-        let mut macros = vec![("{mail_addr}", address), ("{mail_mailer}", "smtp".to_owned())];
+        self.in_message = true;
+        let (path, parameters) = match argument.split_once("> ") {
+            Some((path, parameters)) => (format!("{path}>"), parameters),
+            None => (argument.to_owned(), ""),
+        };
+        let address = rewritten(&path);
+        let mailer = mailer(&address);
+        let mut macros = vec![("{mail_addr}", address), ("{mail_mailer}", mailer)];
         if let Some(login) = &self.login {
             macros.push(("{auth_authen}", login.clone()));
             macros.push(("{auth_type}", "PLAIN".to_owned()));
         }
         self.milter.macros(MacroStage::Mail, macros).await.unwrap();
-        shown(self.milter.mail(words.drain(..)).await.unwrap())
+        let arguments = [path].into_iter().chain(parameters.split_whitespace().map(str::to_owned));
+        shown(self.milter.mail(arguments).await.unwrap())
     }
 
     /// RCPT, with `{rcpt_addr}` as Postfix makes it.
     pub async fn rcpt(&mut self, argument: &str) -> String {
-        let address = argument.trim_matches(['<', '>']).to_lowercase();
-        let macros = [("{rcpt_addr}", address), ("{rcpt_mailer}", "local".to_owned())];
+        let address = rewritten(argument);
+        let mailer = mailer(&address);
+        let macros = [("{rcpt_addr}", address), ("{rcpt_mailer}", mailer)];
         self.milter.macros(MacroStage::Rcpt, macros).await.unwrap();
         shown(self.milter.rcpt([argument]).await.unwrap())
     }
@@ -180,19 +191,48 @@ impl Session {
         self.rcpt("<to@rcpt.example>").await
     }
 
-    /// DATA to the final dot: the changes and the answer.
-    pub async fn message(&mut self) -> (Vec<EomAction>, String) {
-        let opts = self.milter.negotiated_opts();
-        if !opts.contains(indymilter_test::ProtoOpts::NO_DATA) {
-            let answer = shown(self.milter.data().await.unwrap());
-            if answer != "continue" {
-                return (Vec::new(), answer);
-            }
+    /// The end of the message under way, if there is one: RSET, or another HELO.
+    pub async fn abort(&mut self) -> String {
+        if std::mem::take(&mut self.in_message) {
+            self.milter.abort().await.unwrap();
         }
+        "no reply".to_owned()
+    }
+
+    /// DATA.
+    pub async fn data(&mut self) -> String {
+        if self.milter.negotiated_opts().contains(indymilter_test::ProtoOpts::NO_DATA) {
+            return "no reply".to_owned();
+        }
+        shown(self.milter.data().await.unwrap())
+    }
+
+    /// The final dot: the changes of the message, and the answer.
+    pub async fn message(&mut self) -> (Vec<EomAction>, String) {
+        self.in_message = false;
         self.milter.macros(MacroStage::Eom, [("i", "4dZ1TJ2Pz3z")]).await.unwrap();
         let (actions, status) = self.milter.eom().await.unwrap();
         (actions.actions, shown(status))
     }
+}
+
+/// An address as Postfix's rewriting makes it, as far as the tests need it: `$myorigin` appended, lower case, without
+/// a trailing dot or a source route.
+fn rewritten(argument: &str) -> String {
+    let address = argument.trim_matches(['<', '>']);
+    let address =
+        address.strip_prefix('@').and_then(|rest| rest.split_once(':')).map_or(address, |(_, rest)| rest);
+    let address = address.strip_suffix('.').unwrap_or(address).to_lowercase();
+    match address.as_str() {
+        "" => address,
+        whole if whole.contains('@') => address,
+        local => format!("{local}@mx.example.test"),
+    }
+}
+
+/// The transport of an address: this host is the final destination of one domain.
+fn mailer(address: &str) -> String {
+    if address.ends_with("@mx.example.test") { "local" } else { "smtp" }.to_owned()
 }
 
 /// An answer in one line: `continue`, `no reply`, `discard`, or the reply as the client reads it.

@@ -1,0 +1,137 @@
+//! Plays a dialogue file against a server in this process through the milter protocol: this module is the MTA. What
+//! Postfix answers out of its own is passed over, every answer of the filter is compared as a whole.
+
+use super::{Dialogue, Kind, Side, attribute};
+use crate::support::milter::{Daemon, From, Session};
+use std::collections::VecDeque;
+
+/// Postfix's answers to what never reaches a milter.
+const POSTFIX_ITSELF: &[&str] =
+    &["503 ", "221 ", "501 5.1.7", "554 5.5.1 Error: no valid recipients", "554 mx.example.test"];
+
+/// The MTA's side of one file.
+pub struct InProcess<'a> {
+    dialogue: &'a Dialogue,
+    daemon: &'a Daemon,
+    session: Option<Session>,
+    commands: VecDeque<String>,
+    /// The filter dropped the message, or refused the connection: Postfix asks nothing more about it.
+    silent: bool,
+    /// What the filter answered at CONNECT, which Postfix says at MAIL.
+    refused: Option<String>,
+    compared: usize,
+    faults: Vec<String>,
+}
+
+impl<'a> InProcess<'a> {
+    pub fn new(dialogue: &'a Dialogue, daemon: &'a Daemon) -> Self {
+        let commands = VecDeque::new();
+        let (compared, faults) = (0, Vec::new());
+        Self { dialogue, daemon, session: None, commands, silent: false, refused: None, compared, faults }
+    }
+
+    /// Plays the whole file: how many answers of the filter were compared, and each fault.
+    pub async fn play(mut self) -> (usize, Vec<String>) {
+        let steps =
+            self.dialogue.steps.iter().filter(|step| step.only.is_none_or(|only| only == Side::Milter));
+        for step in steps {
+            match &step.kind {
+                Kind::Connect { xclient, helo } => self.connect(xclient.as_deref(), helo.as_deref()).await,
+                Kind::Send(line) => self.commands.push_back(String::from_utf8_lossy(line).into_owned()),
+                Kind::Message(_) => self.commands.push_back(".".to_owned()),
+                Kind::Expect(reply) => {
+                    // A greeting answers no command.
+                    if let Some(command) = self.commands.pop_front() {
+                        self.command(step.line, &command, &reply[0]).await;
+                    }
+                }
+                Kind::Delivered { .. } | Kind::Held | Kind::Discarded => {}
+            }
+        }
+        (self.compared, self.faults)
+    }
+
+    async fn connect(&mut self, xclient: Option<&str>, helo: Option<&str>) {
+        let from = client(xclient.unwrap_or("XCLIENT ADDR=127.0.0.1 NAME=localhost REVERSE_NAME=localhost"));
+        let session = Session::open(self.daemon, &from).await;
+        self.refused = Some(session.connected.clone()).filter(|answer| answer.starts_with(['4', '5']));
+        self.silent = self.refused.is_some();
+        self.session = Some(session);
+        self.commands.clear();
+        if let Some(helo) = helo {
+            self.command(0, &format!("EHLO {helo}"), "250").await;
+        }
+    }
+
+    async fn command(&mut self, line: usize, command: &str, expected: &str) {
+        if POSTFIX_ITSELF.iter().any(|own| expected.starts_with(own)) {
+            return;
+        }
+        let (verb, argument) = command.split_once(' ').unwrap_or((command, ""));
+        let verb = verb.to_ascii_uppercase();
+        if let (Some(refused), "MAIL") = (&self.refused, verb.as_str()) {
+            let refused = refused.clone();
+            return self.compare(line, expected, &refused);
+        }
+        if self.refused.is_some() {
+            return;
+        }
+        let Some(session) = &mut self.session else { panic!("line {line}: no connection") };
+        let path = argument.split_once(':').map_or("", |(_, path)| path.trim());
+        let answer = match verb.as_str() {
+            "EHLO" | "HELO" => {
+                session.abort().await;
+                self.silent = false;
+                session.helo(argument).await
+            }
+            "MAIL" => {
+                self.silent = false;
+                session.mail(path).await
+            }
+            "RSET" => {
+                self.silent = false;
+                session.abort().await
+            }
+            _ if self.silent => "continue".to_owned(),
+            "AUTH" => {
+                session.login = Some("user".to_owned());
+                "continue".to_owned()
+            }
+            "RCPT" => session.rcpt(path).await,
+            "DATA" => session.data().await,
+            "." => session.message().await.1,
+            _ => return,
+        };
+        self.silent |= answer == "discard";
+        self.compare(line, expected, &answer);
+    }
+
+    fn compare(&mut self, line: usize, expected: &str, answer: &str) {
+        self.compared += 1;
+        let passes = matches!(answer, "continue" | "no reply" | "discard");
+        let same = if passes { expected.starts_with(['2', '3']) } else { expected == answer };
+        if !same {
+            let file = self.dialogue.path.display();
+            self.faults.push(format!("{file}:{line}:\n  expected {expected}\n  got      {answer}"));
+        }
+    }
+}
+
+/// The client that an XCLIENT command makes, as Postfix tells of it.
+fn client(xclient: &str) -> From {
+    let get = |name| attribute(xclient, name).unwrap_or_default();
+    let known = |name: &str| if name.starts_with('[') { "unknown".to_owned() } else { name.to_owned() };
+    let (name, reverse) = (get("NAME"), get("REVERSE_NAME"));
+    let resolve = match (name.as_str(), reverse.as_str()) {
+        ("[TEMPUNAVAIL]", _) => "TEMP",
+        ("[UNAVAILABLE]", "[UNAVAILABLE]") => "FAIL",
+        ("[UNAVAILABLE]", _) => "FORGED",
+        _ => "OK",
+    };
+    let address = get("ADDR");
+    let address = address.strip_prefix("IPV6:").unwrap_or(&address);
+    From {
+        login: attribute(xclient, "LOGIN"),
+        ..From::resolved(address, &known(&name), &known(&reverse), resolve)
+    }
+}
