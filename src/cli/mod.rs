@@ -17,7 +17,7 @@ pub const CONFIG_FILE: &str = "/etc/mailward/mailward.toml";
 
 /// A mail filter (milter) for Postfix and Sendmail that explains every decision.
 #[derive(Debug, Parser)]
-#[command(name = "mailward", version, disable_help_subcommand = true, after_help = EXAMPLE)]
+#[command(name = "mailward", version, disable_help_subcommand = true, max_term_width = 80, after_help = EXAMPLE)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
