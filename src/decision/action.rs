@@ -45,6 +45,22 @@ pub enum Action {
 }
 
 impl Action {
+    /// The reply it brings.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Reject(reply)
+            | Self::Fault(reply)
+            | Self::DeferIfPermit(reply)
+            | Self::DeferIfReject(reply) => Some(reply),
+            Self::Dunno
+            | Self::Ok
+            | Self::Discard(_)
+            | Self::Amend(_)
+            | Self::Remark { .. }
+            | Self::Class { .. } => None,
+        }
+    }
+
     /// The word for traces.
     pub fn word(&self) -> &'static str {
         match self {

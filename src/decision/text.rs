@@ -1,7 +1,10 @@
 //! The one way of printing a decision: the log line in the words of Postfix's smtpd, and the trace of its steps.
 
 use super::{Decision, Outcome, Remark, Rule, Step, Summary, Verdict};
-use crate::{origin::Origin, smtp::text::escaped};
+use crate::{
+    origin::Origin,
+    smtp::{reply::Reply, text::escaped},
+};
 use std::fmt::{self, Write as _};
 
 /// The log line of a decision: `reject: RCPT from name[addr]: 450 …; from=<> to=<> helo=<> rule=…, where=…, id=…`.
@@ -88,13 +91,13 @@ fn place(origin: &Origin) -> String {
     shown.rsplit('/').next().map_or_else(String::new, |name| escaped(name).into_owned())
 }
 
-/// What an outcome says, for a trace.
-pub fn outcome(outcome: &Outcome) -> String {
+/// What an outcome says in a word, and the reply it brought, for a trace.
+fn outcome(outcome: &Outcome) -> (&str, Option<&Reply>) {
     match outcome {
-        Outcome::Said(action) => action.word().to_owned(),
-        Outcome::Warned(reply) => format!("only warned: {}", escaped(&reply.to_string())),
-        Outcome::Softened(reply) => format!("{}, softened by defer_if_reject", escaped(&reply.to_string())),
-        Outcome::EndOfClass => "no decision".to_owned(),
+        Outcome::Said(action) => (action.word(), action.reply()),
+        Outcome::Warned(reply) => ("only warned", Some(reply)),
+        Outcome::Softened(reply) => ("softened by defer_if_reject", Some(reply)),
+        Outcome::EndOfClass => ("no decision", None),
     }
 }
 
@@ -129,19 +132,28 @@ fn by(rule: Option<&Rule>) -> String {
 
 fn trace_step(out: &mut String, step: &Step, columns: usize) {
     let entry = format!("{}{}", "  ".repeat(step.depth), escaped(&step.rule.text));
-    let outcome = outcome(&step.outcome);
+    let (outcome, reply) = outcome(&step.outcome);
     let place = place(&step.rule.origin);
-    let head = format!(" {:<10} {entry:<42} {outcome}", step.rule.stage.key());
-    let _ = if head.chars().count() + place.chars().count() + 2 <= columns {
-        let pad = columns - head.chars().count();
-        writeln!(out, "{head}{place:>pad$}")
+    let stage = step.rule.stage.key();
+    let pad = columns.saturating_sub(INDENT.len() + ENTRY + 1 + outcome.chars().count());
+    let _ = if entry.chars().count() <= ENTRY && place.chars().count() < pad {
+        writeln!(out, " {stage:<10} {entry:<ENTRY$} {outcome}{place:>pad$}")
     } else {
-        writeln!(out, "{head}").and_then(|()| writeln!(out, "            {place}"))
+        writeln!(out, " {stage:<10} {entry}").and_then(|()| writeln!(out, "{INDENT}{outcome}  {place}"))
     };
+    if let Some(reply) = reply {
+        let _ = writeln!(out, "{INDENT}{}", escaped(&reply.to_string()));
+    }
     if let Some(reason) = &step.reason {
-        let _ = writeln!(out, "            {}", escaped(reason));
+        let _ = writeln!(out, "{INDENT}{}", escaped(reason));
     }
     for looked in &step.lookups {
-        let _ = writeln!(out, "            {looked}");
+        let _ = writeln!(out, "{INDENT}{looked}");
     }
 }
+
+/// Below an entry stand what it found and why.
+const INDENT: &str = "            ";
+
+/// The columns for an entry.
+const ENTRY: usize = 41;
