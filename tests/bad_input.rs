@@ -157,7 +157,7 @@ async fn hostile_arguments_reach_neither_reply_nor_log_raw() {
         helo = ['warn_if_reject reject_invalid_helo_hostname']
         recipient = ['warn_if_reject reject_non_fqdn_sender', 'reject']";
     let daemon = Daemon::start(policy, "").await;
-    let hostile: [&[u8]; 8] = [
+    let hostile: [&[u8]; 9] = [
         b"a\r\n250 ok",
         b"\x1b[2Jclear",
         b"caf\xe9\xff\xfe",
@@ -166,6 +166,7 @@ async fn hostile_arguments_reach_neither_reply_nor_log_raw() {
         b"${IFS}`id`'; DROP TABLE greylist; --",
         b"\x01\x02\x7f\t",
         b"\xc2\x85\xc2\x9bnext",
+        b"x> to=<victim@rcpt.example> rule=permit, where=x, id=0",
     ];
     for bytes in hostile {
         let name = std::ffi::CString::new(bytes).unwrap();
@@ -183,6 +184,7 @@ async fn hostile_arguments_reach_neither_reply_nor_log_raw() {
     assert!(text.lines().count() >= 3 * hostile.len(), "every decision was logged");
     assert!(!text.chars().any(|c| c != '\n' && c.is_control()), "{text:?}");
     assert!(!text.contains('\u{202e}'));
+    assert!(!text.contains("from=<x>") && text.contains("from=<x\\u{3e}"), "no field is forged");
 }
 
 #[tokio::test]
@@ -206,24 +208,43 @@ struct Panics;
 impl Restriction for Panics {
     #[allow(clippy::panic, reason = "planted")]
     fn check(&self, request: &Request<'_>, _: &mut Lookups<'_>) -> Result<Action, Pending> {
-        match request.recipient {
-            Some(path) if path.address.typed.starts_with("bug@") => panic!("planted"),
-            _ => Ok(Action::Dunno),
-        }
+        let bug = match request.recipient {
+            Some(path) => path.address.typed.starts_with("bug@"),
+            None => request.helo() == Some("bug.example"),
+        };
+        if bug { panic!("planted") } else { Ok(Action::Dunno) }
     }
 }
 
 fn with_a_bug(on_bug: OnBug) -> Config {
     let mut config = parse(REJECT, Path::new(""));
     config.on_bug = on_bug;
-    let panics = Entry {
-        text: "panics".into(),
-        origin: Origin::builtin("test"),
-        warn_only: false,
-        restriction: Box::new(Panics),
-    };
-    config.policy.lists[Stage::Recipient as usize].entries.insert(0, panics);
+    for stage in [Stage::Helo, Stage::Recipient] {
+        let panics = Entry {
+            text: "panics".into(),
+            origin: Origin::builtin("test"),
+            warn_only: false,
+            restriction: Box::new(Panics),
+        };
+        config.policy.lists[stage as usize].entries.insert(0, panics);
+    }
     config
+}
+
+#[tokio::test]
+async fn a_bug_where_no_answer_is_due_is_answered_once_at_the_next_command() {
+    let mut config = with_a_bug(OnBug::Tempfail);
+    config.policy.delay_reject = false;
+    let daemon = Daemon::start_with(config, "").await;
+    let mut session = Session::open(&daemon, &client()).await;
+    assert_eq!(session.helo("bug.example").await, "no reply");
+    assert_eq!(
+        session.mail("<from@sender.example>").await,
+        "451 4.3.0 Internal error, please try again later"
+    );
+    assert_eq!(session.mail("<from@sender.example>").await, "continue");
+    assert_eq!(session.rcpt("<to@rcpt.example>").await, REJECT_TO);
+    assert_eq!(daemon.counter("bugs"), 1);
 }
 
 #[tokio::test]

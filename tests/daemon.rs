@@ -224,6 +224,19 @@ fn a_reload_takes_a_good_configuration_and_refuses_a_bad_one() {
 }
 
 #[test]
+fn a_reload_right_after_the_start_reloads() {
+    let directory = Directory::new();
+    let path = socket(&directory);
+    for _ in 0..5 {
+        let mut process = Process::serving(&directory, &policy(&path, ""));
+        process.signal(Signal::HUP);
+        process.logs("reloaded");
+        process.signal(Signal::TERM);
+        assert_eq!(process.ended().0.code(), Some(0));
+    }
+}
+
+#[test]
 fn a_stop_waits_for_the_session_in_flight() {
     let directory = Directory::new();
     let path = socket(&directory);

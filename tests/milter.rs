@@ -9,7 +9,7 @@
 
 mod support;
 
-use indymilter_test::{Actions, EomAction, MacroStage, ProtoOpts, TestConnection};
+use indymilter_test::{Actions, EomAction, MacroStage, ProtoOpts, SocketInfo, TestConnection};
 use std::{ffi::CString, path::Path};
 use support::milter::{Daemon, From, Session, parse};
 
@@ -195,6 +195,19 @@ async fn a_submission_that_did_not_come_by_smtp_is_exempt() {
 }
 
 #[tokio::test]
+async fn a_client_without_an_address_is_not_exempt() {
+    let daemon = Daemon::start(&lists("['permit_mynetworks', 'reject']"), ZONE).await;
+    let mut milter = TestConnection::configure().open_unix(&daemon.socket).await.unwrap();
+    milter.connect("[unknown]", SocketInfo::Unknown).await.unwrap();
+    milter.helo("helo.example").await.unwrap();
+    milter.mail(["<from@sender.example>"]).await.unwrap();
+    let answer = milter.rcpt(["<to@rcpt.example>"]).await.unwrap();
+    assert_eq!(support::milter::shown(answer), REJECT_TO);
+    assert_eq!(daemon.counter("sessions_exempt"), 0);
+    assert_eq!(daemon.counter("packets_unterminated"), 0);
+}
+
+#[tokio::test]
 async fn an_authenticated_client_passes() {
     let daemon = Daemon::start(&lists("['permit_sasl_authenticated', 'reject']"), ZONE).await;
     let user = From { login: Some("user".to_owned()), ..client() };
@@ -222,7 +235,7 @@ async fn what_tables_ask_for_is_done_at_the_end_of_the_message() {
     };
     let add = |address: &str| EomAction::AddRecipient { rcpt: CString::new(address).unwrap(), args: None };
     let delete = |address: &str| EomAction::DeleteRecipient { rcpt: CString::new(address).unwrap() };
-    let cases: [(&[&str], Vec<EomAction>); 5] = [
+    let cases: [(&[&str], Vec<EomAction>); 8] = [
         (
             &["<hold@rcpt.example>"],
             vec![EomAction::Quarantine {
@@ -234,6 +247,16 @@ async fn what_tables_ask_for_is_done_at_the_end_of_the_message() {
             vec![insert("X-Two", " 2"), insert("X-One", " 1")],
         ),
         (&["<bcc@rcpt.example>"], vec![add("<copy@rcpt.example>")]),
+        (&["<bcc@rcpt.example>", "<BCC@rcpt.example>", "<a@rcpt.example>"], vec![add("<copy@rcpt.example>")]),
+        (&["<copy@rcpt.example>", "<bcc@rcpt.example>"], vec![]),
+        (
+            &["<@route.example:Open@rcpt.example>", "<redirect@rcpt.example>"],
+            vec![
+                delete("<Open@rcpt.example>"),
+                delete("<redirect@rcpt.example>"),
+                add("<other@rcpt.example>"),
+            ],
+        ),
         (
             &["<a@rcpt.example>", "<redirect@rcpt.example>"],
             vec![delete("<a@rcpt.example>"), delete("<redirect@rcpt.example>"), add("<other@rcpt.example>")],

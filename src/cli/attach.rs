@@ -15,10 +15,17 @@ pub(super) fn hint(socket: &str, source: &Source) -> String {
         existing => {
             let milters = match existing {
                 Some(milters) if !milters.trim().is_empty() => format!("{ours}, {}", milters.trim()),
-                Some(_) | None => ours,
+                Some(_) | None => ours.clone(),
             };
             text.push_str("Attach Postfix with\n\n");
             text.push_str(&format!("    postconf -e {} && postfix reload\n\n", quoted(&milters)));
+            if ours.starts_with("unix:/") {
+                text.push_str(
+                    "Postfix on Debian runs chrooted in its queue directory and cannot reach this path:\n\
+                     let mailward listen below /var/spool/postfix, and give Postfix's group the right to\n\
+                     write to the socket (socket_group = \"postfix\").\n\n",
+                );
+            }
             text.push_str("and remove it again with the value that `postconf smtpd_milters` shows now.\n");
             text.push_str("Stop mailward with Ctrl-C.\n");
         }

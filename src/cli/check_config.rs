@@ -1,11 +1,11 @@
 //! `mailward check-config`: every fault of the configuration and its tables in one go.
 
-use super::{CONFIG_FILE, Exit};
-use crate::config::{self, Disk, Loaded, diagnostic::Diagnostic, keys};
+use super::Exit;
+use crate::config::{Loaded, diagnostic::Diagnostic, keys, source::Source};
 use serde::Serialize;
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 const EXAMPLE: &str = "\
@@ -16,7 +16,7 @@ Exit code 0: no errors. 78: the configuration would be refused.";
 
 /// Load the configuration and its tables and report all faults.
 ///
-/// Without -c this checks /etc/mailward/mailward.toml, or the built-in default policy where that file does not exist.
+/// Without -c this checks /etc/mailward/mailward.toml, or the built-in policy where that file does not exist.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE, after_long_help = long_help())]
 pub(super) struct Args {
@@ -46,7 +46,9 @@ struct Report<'a> {
 
 /// Runs the command.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> io::Result<Exit> {
-    let (name, Loaded { diagnostics, .. }) = load(args.config.as_deref());
+    let source = Source::find(args.config.as_deref());
+    let name = source.to_string();
+    let Loaded { diagnostics, .. } = source.load();
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let warnings = diagnostics.len() - errors;
     if args.json {
@@ -64,22 +66,6 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> io::Result<Exit> {
     }
     let refused = errors > 0 || (args.strict && warnings > 0);
     Ok(if refused { Exit::Configuration } else { Exit::Success })
-}
-
-fn load(file: Option<&Path>) -> (String, Loaded) {
-    // A file that is there but cannot be read is a fault, not a reason to take another.
-    let file = file.or_else(|| {
-        let usual = Path::new(CONFIG_FILE);
-        (!matches!(usual.try_exists(), Ok(false))).then_some(usual)
-    });
-    match file {
-        Some(file) => (file.display().to_string(), config::load(file)),
-        None => {
-            let name = format!("the built-in default ({CONFIG_FILE} does not exist)");
-            let loaded = config::parse(&name, config::builtin(), &mut Disk { base: PathBuf::new() });
-            (name, loaded)
-        }
-    }
 }
 
 /// `2 errors, 1 warning`.

@@ -27,6 +27,9 @@ use tokio::{runtime, time::Instant};
       --from alice@example.net --rcpt bob@example.org
   mailward explain --client 2001:db8::1 --client-name unknown --helo x --json
 
+What an MTA alone knows is not described: every address counts as foreign to
+it, and no client certificate as trusted.
+
 Without --client-name and --reverse-name the names are looked up in DNS, as
 Postfix does. Exit status 0 whatever the verdict.")]
 pub(super) struct Args {
@@ -171,7 +174,7 @@ impl<'a> Dialogue<'a> {
                 only = (self.envelope.accepted == 1).then_some(path);
             }
         }
-        if self.with_message {
+        if self.with_message && self.envelope.accepted > 0 {
             for event in [Event::Data, Event::EndOfMessage] {
                 decisions.extend(self.event(event, only.as_ref()).await?);
             }

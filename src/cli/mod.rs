@@ -12,9 +12,6 @@ use std::{
     process::ExitCode,
 };
 
-/// Where the configuration is looked for without `-c`.
-pub const CONFIG_FILE: &str = "/etc/mailward/mailward.toml";
-
 /// A mail filter (milter) for Postfix and Sendmail that explains every decision.
 #[derive(Debug, Parser)]
 #[command(name = "mailward", version, disable_help_subcommand = true, max_term_width = 80, after_help = EXAMPLE)]
@@ -117,14 +114,19 @@ fn finish(result: io::Result<Exit>) -> (io::Result<()>, Exit) {
 }
 
 fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
-    // Many small writes become few.
+    match command {
+        // Unbuffered: what standard output does not take is no reason to fail at the end of the service.
+        Command::Run(args) => ended(run::run(&args, out), err),
+        Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
+        Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
+        Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
+    }
+}
+
+/// Makes many small writes few.
+fn buffered(out: &mut dyn Write, write: impl FnOnce(&mut dyn Write) -> io::Result<Exit>) -> io::Result<Exit> {
     let mut out = io::BufWriter::new(out);
-    let exit = match command {
-        Command::Run(args) => ended(run::run(&args, &mut out), err),
-        Command::CheckConfig(args) => check_config::run(&args, &mut out),
-        Command::Explain(args) => ended(explain::run(&args, &mut out), err),
-        Command::Restrictions(args) => restrictions::run(&args, &mut out, err),
-    }?;
+    let exit = write(&mut out)?;
     out.flush()?;
     Ok(exit)
 }

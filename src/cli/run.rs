@@ -13,7 +13,8 @@ use sd_notify::NotifyState;
 use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     runtime,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
 use tracing::{error, info, warn};
@@ -79,54 +80,74 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -> Result<(), Failure> {
+    // First of all: a signal that comes before its handler ends the process.
+    let signals = Signals::new()
+        .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
     let bound =
         Bound::bind(&config.socket).await.map_err(|e| Failure::Says(Exit::CannotCreate, e.to_string()))?;
     let socket = bound.name(&config.socket);
     let server = Server::new(config, Arc::new(SystemClock))
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;
+    info!("mailward {} listens on {socket}, configuration: {source}", env!("CARGO_PKG_VERSION"));
+    notify(&[NotifyState::Ready]);
     if !crate::log::to_journal() {
         // A closed standard output is no reason not to serve.
         let _ = out.write_all(super::attach::hint(&socket, &source).as_bytes()).and_then(|()| out.flush());
     }
-    info!("mailward {} listens on {socket}, configuration: {source}", env!("CARGO_PKG_VERSION"));
-    notify(&[NotifyState::Ready]);
-    let stop = signals(&server, &source, log)
-        .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
-    let result = server.serve(bound, stop).await;
-    for (name, count) in server.counters().all().filter(|(_, count)| *count > 0) {
+    let result = server.serve(bound, signals.until_stop(&server, &source, log)).await;
+    for (name, count) in server.counted().into_iter().filter(|(_, count)| *count > 0) {
         info!("counted since the start: {name} = {count}");
     }
     result.map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot serve: {e}")))
 }
 
-/// Completes at SIGTERM or SIGINT; until then reloads at SIGHUP and tells systemd that we live.
-fn signals<'a>(
-    server: &'a Arc<Server>,
-    source: &'a Source,
-    log: &'a Log,
-) -> std::io::Result<impl Future<Output = ()> + 'a> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let watchdog = sd_notify::watchdog_enabled();
-    let mut tick = interval(watchdog.map_or(TICK, |timeout| (timeout / 2).min(TICK)));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Ok(async move {
+/// The signals that the server obeys.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Completes at SIGTERM or SIGINT; until then reloads at SIGHUP, and looks after log, resolver and systemd. A reload
+    /// runs beside: a table on a file system that hangs holds up neither the end nor the signs of life.
+    async fn until_stop(mut self, server: &Arc<Server>, source: &Source, log: &Log) {
+        let watchdog = sd_notify::watchdog_enabled();
+        let mut tick = interval(watchdog.map_or(TICK, |timeout| (timeout / 2).min(TICK)));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reload: Option<JoinHandle<()>> = None;
+        let mut again = false;
         let mut dropped = 0;
         loop {
             tokio::select! {
-                _ = hangup.recv() => {
-                    let now = NotifyState::monotonic_usec_now();
-                    notify(&[NotifyState::Reloading].into_iter().chain(now).collect::<Vec<_>>());
-                    server.reload(source).await;
-                    notify(&[NotifyState::Ready]);
+                _ = self.hangup.recv() => {
+                    again = reload.is_some();
+                    if reload.is_none() {
+                        reload = Some(begin_reload(server, source));
+                    }
                 }
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = ended(&mut reload) => {
+                    reload = again.then(|| begin_reload(server, source));
+                    again = false;
+                    if reload.is_none() {
+                        notify(&[NotifyState::Ready]);
+                    }
+                }
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
                 _ = tick.tick() => {
                     if watchdog.is_some() {
                         notify(&[NotifyState::Watchdog]);
                     }
+                    server.refresh_resolver();
                     if log.dropped() > dropped {
                         dropped = log.dropped();
                         warn!("the log takes nothing: {dropped} lines dropped since the start");
@@ -135,7 +156,22 @@ fn signals<'a>(
             }
         }
         notify(&[NotifyState::Stopping]);
-    })
+    }
+}
+
+fn begin_reload(server: &Arc<Server>, source: &Source) -> JoinHandle<()> {
+    let now = NotifyState::monotonic_usec_now();
+    notify(&[NotifyState::Reloading].into_iter().chain(now).collect::<Vec<_>>());
+    let (server, source) = (server.clone(), source.clone());
+    tokio::spawn(async move { server.reload(&source).await })
+}
+
+/// Completes when the reload has; never without one. A panic in it is reported by the hook.
+async fn ended(reload: &mut Option<JoinHandle<()>>) {
+    match reload {
+        Some(task) => drop(task.await),
+        None => std::future::pending().await,
+    }
 }
 
 /// Tells systemd; without systemd this does nothing.

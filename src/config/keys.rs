@@ -171,7 +171,8 @@ const KEYS: &[Key] = &[
     key("shutdown_grace", Takes::Span(seconds(0), seconds(3_600)), "\"8s\"", "\"1m\"",
         "How long sessions in flight may go on after SIGTERM."),
     key("idle_timeout", Takes::Span(seconds(1), seconds(86_400)), "\"7210s\"", "\"1h\"",
-        "How long a session may be silent before it is closed. Postfix ends silent sessions earlier by itself."),
+        "How long a session may be silent before it is closed. Postfix ends silent sessions earlier by itself. \
+         A change needs a restart."),
     key("lookahead", Takes::Bool, "true", "false",
         "Ask the lookups of later entries of a list early, so that a list costs its slowest lookup, not their sum. Off: \
          only what Postfix would ask."),

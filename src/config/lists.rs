@@ -38,7 +38,6 @@ pub(super) struct Builder<'a> {
     pub(super) loader: Loader<'a>,
     /// What restrictions read when they are made.
     pub(super) settings: Settings,
-    names: HashMap<String, ClassId>,
     uses: Uses,
 }
 
@@ -68,7 +67,8 @@ impl<'a> Builder<'a> {
             names.insert(name.text.clone(), ClassId(number));
         }
         loader.classes = classes.len();
-        Self { loader, settings, names, uses: Uses::default() }
+        loader.names = names;
+        Self { loader, settings, uses: Uses::default() }
     }
 
     /// The list of a stage.
@@ -155,7 +155,7 @@ impl<'a> Builder<'a> {
         rest: &mut Vec<Token>,
         text: &Rc<Text>,
     ) -> Option<(Entry, bool)> {
-        if let Some(class) = self.names.get(&word.text) {
+        if let Some(class) = self.loader.names.get(&word.text) {
             self.uses.classes.push(Use { owner, class: *class, word: word.clone() });
             let Word { text, origin } = word;
             let restriction = Box::new(Class(*class));
@@ -180,7 +180,8 @@ impl<'a> Builder<'a> {
             written.push(' ');
             written.push_str(&argument.text.split_whitespace().collect::<Vec<_>>().join(" "));
         }
-        self.uses.needs.push(Needs { owner, event: kind.needs, word: word.clone() });
+        let amends = made.as_ref().is_ok_and(|restriction| restriction.amends().any());
+        self.uses.needs.push(Needs { owner, event: kind.needs, amends, word: word.clone() });
         match made {
             Ok(restriction) => {
                 // Under warn_if_reject only a permit still ends the list.
@@ -233,7 +234,7 @@ impl<'a> Builder<'a> {
 
     /// Whether a word is an entry, here or in Postfix.
     fn is_entry(&self, word: &str) -> bool {
-        let known = restriction::find(word).is_some() || self.names.contains_key(word);
+        let known = restriction::find(word).is_some() || self.loader.names.contains_key(word);
         known || elsewhere::elsewhere(word).is_some()
     }
 
@@ -264,7 +265,7 @@ impl<'a> Builder<'a> {
         }
         let kinds =
             restriction::registry().flat_map(|kind: &Kind| kind.aliases.iter().copied().chain([kind.name]));
-        let known = kinds.chain(self.names.keys().map(String::as_str));
+        let known = kinds.chain(self.loader.names.keys().map(String::as_str));
         did_you_mean(name, known).map(|known| format!("did you mean `{known}`?"))
     }
 

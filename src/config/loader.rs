@@ -33,12 +33,15 @@ pub(super) struct Loader<'a> {
     pub(super) classes: usize,
     /// The right-hand sides in the order of their numbers.
     pub(super) right_hands: Vec<RightHand>,
+    /// The classes that `[classes]` defines.
+    pub(super) names: HashMap<String, ClassId>,
     /// `parent_domain_matches_subdomains`.
     pub(super) parents: bool,
     files: &'a mut dyn Files,
     /// Every table by its `type:name`, or why there is none.
     tables: HashMap<String, Result<Arc<AccessTable>, Fault>>,
-    interned: HashMap<String, ClassId>,
+    /// By its text and its place: each keeps its own origin.
+    interned: HashMap<(String, Origin), ClassId>,
     /// The files that were read, for the lines of diagnostics.
     texts: Vec<Rc<Text>>,
 }
@@ -50,6 +53,7 @@ impl<'a> Loader<'a> {
             faults,
             classes: 0,
             right_hands: Vec::new(),
+            names: HashMap::new(),
             parents: true,
             files,
             tables: HashMap::new(),
@@ -89,13 +93,18 @@ impl Source for Loader<'_> {
     }
 
     fn class(&mut self, list: &str, origin: &Origin) -> ClassId {
-        if let Some(known) = self.interned.get(list) {
+        // A million entries that name the same class need no list each.
+        if let Some(class) = self.names.get(list.trim()) {
+            return *class;
+        }
+        let key = (list.to_owned(), origin.clone());
+        if let Some(known) = self.interned.get(&key) {
             return *known;
         }
         let id = ClassId(self.classes + self.right_hands.len());
         let word = Word { text: list.to_owned(), origin: origin.clone() };
         self.right_hands.push(RightHand { list: word, text: self.text_of(origin) });
-        self.interned.insert(list.to_owned(), id);
+        self.interned.insert(key, id);
         id
     }
 

@@ -30,8 +30,10 @@ impl Config {
     /// The keys in which `new` differs and which take effect only at a restart.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         let differs = [
-            ("socket", self.socket != new.socket),
+            ("socket", self.socket.name() != new.socket.name()),
+            ("socket_mode or socket_group", self.socket.rights() != new.socket.rights()),
             ("max_sessions", self.limits.max_sessions != new.limits.max_sessions),
+            ("idle_timeout", self.limits.idle_timeout != new.limits.idle_timeout),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
@@ -51,6 +53,23 @@ pub enum Socket {
         /// Its group by name; default: as the directory gives it.
         group: Option<String>,
     },
+}
+
+impl Socket {
+    /// Its address or path, in the words of the configuration.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Inet(address) => format!("inet:{address}"),
+            Self::Unix { path, .. } => format!("unix:{}", path.display()),
+        }
+    }
+
+    fn rights(&self) -> Option<(u32, Option<&str>)> {
+        match self {
+            Self::Inet(_) => None,
+            Self::Unix { mode, group, .. } => Some((*mode, group.as_deref())),
+        }
+    }
 }
 
 impl Default for Socket {

@@ -23,7 +23,10 @@ impl Source {
     pub fn find(named: Option<&Path>) -> Self {
         match named {
             Some(file) => Self::File(file.to_owned()),
-            None if Path::new(DEFAULT_FILE).exists() => Self::File(DEFAULT_FILE.into()),
+            // A file that is there but cannot be looked at is a fault, not a reason to take another.
+            None if !matches!(Path::new(DEFAULT_FILE).try_exists(), Ok(false)) => {
+                Self::File(DEFAULT_FILE.into())
+            }
             None => Self::Builtin,
         }
     }

@@ -106,7 +106,7 @@ fn tables_are_read_once_and_their_lists_are_classes() {
         .iter()
         .map(|list| list.entries.iter().map(|entry| entry.text.to_string()).collect())
         .collect();
-    assert_eq!(entries, [vec!["permit"], vec!["mine"], vec!["permit_mynetworks", "reject"]]);
+    assert_eq!(entries, [vec!["permit"], vec!["permit_mynetworks", "reject"]]);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(super) enum Owner {
 pub(super) struct Needs {
     pub(super) owner: Owner,
     pub(super) event: Event,
+    /// Whether it may ask for a change of the message.
+    pub(super) amends: bool,
     pub(super) word: Word,
 }
 
@@ -44,13 +46,24 @@ impl Uses {
     pub(super) fn judge(&self, delay_reject: bool, classes: usize, lists: usize) -> Vec<Fault> {
         let mut faults = self.cycles(lists);
         let latest = self.latest(delay_reject, classes, lists);
-        for Needs { owner, event, word } in &self.needs {
+        for Needs { owner, event, amends, word } in &self.needs {
             let runs = match owner {
                 Owner::Stage(stage) => Some(stage.event(delay_reject)),
                 Owner::Class(class) => latest.get(class.0).copied().flatten(),
             };
-            let Some(runs) = runs.filter(|runs| runs < event) else { continue };
+            let Some(runs) = runs else { continue };
             let name = &word.text;
+            if *amends && runs < Event::Mail {
+                let message = format!(
+                    "HOLD, DISCARD, PREPEND, REDIRECT and BCC of `{name}` do nothing here: at {} there is no message",
+                    runs.word()
+                );
+                let fault = Fault::warning(&word.origin, name.chars().count(), message);
+                faults.push(fault.help("move it to the sender list, or set `delay_reject = true`"));
+            }
+            if runs >= *event {
+                continue;
+            }
             let message = format!(
                 "`{name}` can never match here: the list runs at {}, it needs {}",
                 runs.word(),

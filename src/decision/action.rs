@@ -119,6 +119,8 @@ pub struct Amends {
     pub headers: bool,
     /// REDIRECT and BCC.
     pub recipients: bool,
+    /// DISCARD: needs no negotiation, but a message.
+    pub discard: bool,
 }
 
 impl Amends {
@@ -128,11 +130,12 @@ impl Amends {
             quarantine: self.quarantine || other.quarantine,
             headers: self.headers || other.headers,
             recipients: self.recipients || other.recipients,
+            discard: self.discard || other.discard,
         }
     }
 
     /// Whether anything may be changed.
     pub fn any(self) -> bool {
-        self.quarantine || self.headers || self.recipients
+        self.quarantine || self.headers || self.recipients || self.discard
     }
 }

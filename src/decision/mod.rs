@@ -83,6 +83,15 @@ pub struct Step {
 }
 
 impl Step {
+    /// The reply it brought.
+    pub fn reply(&self) -> Option<&Reply> {
+        match &self.outcome {
+            Outcome::Said(action) => action.reply(),
+            Outcome::Warned(reply) | Outcome::Softened(reply) => Some(reply),
+            Outcome::EndOfClass => None,
+        }
+    }
+
     /// Whether the entry could not do its work because of what the configuration or a table says.
     pub fn is_fault(&self) -> bool {
         matches!(self.outcome, Outcome::Said(Action::Fault(_)))
@@ -156,8 +165,16 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// What the restriction of an entry said about its reason.
-    pub fn reason(&self, rule: &Rule) -> Option<&str> {
-        self.steps.iter().rev().find(|step| step.rule == *rule)?.reason.as_deref()
+    /// Why an entry decided: what its restriction said about it, else what its lookups found.
+    pub fn reason(&self, rule: &Rule) -> Option<String> {
+        let reply = match &self.verdict {
+            Verdict::Reply(reply) => Some(reply),
+            Verdict::Pass | Verdict::Discard(_) => None,
+        };
+        let brings = |step: &&Step| step.rule == *rule && step.reply() == reply;
+        let is = |step: &&Step| step.rule == *rule;
+        let step = self.steps.iter().rev().find(brings).or_else(|| self.steps.iter().rev().find(is))?;
+        let found = || step.lookups.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        step.reason.clone().or_else(|| Some(found()).filter(|found| !found.is_empty()))
     }
 }

@@ -1,10 +1,7 @@
 //! The one way of printing a decision: the log line in the words of Postfix's smtpd, and the trace of its steps.
 
 use super::{Decision, Outcome, Remark, Rule, Step, Summary, Verdict};
-use crate::{
-    origin::Origin,
-    smtp::{reply::Reply, text::escaped},
-};
+use crate::{origin::Origin, smtp::text::escaped};
 use std::fmt::{self, Write as _};
 
 /// The log line of a decision: `reject: RCPT from name[addr]: 450 …; from=<> to=<> helo=<> rule=…, where=…, id=…`.
@@ -25,6 +22,7 @@ impl fmt::Display for LogLine<'_> {
             Verdict::Pass => ("permit", String::from("permitted")),
             Verdict::Reply(reply) if self.observed => ("reject_warning", reply.to_string()),
             Verdict::Reply(reply) => ("reject", reply.to_string()),
+            Verdict::Discard(text) if self.observed => ("discard_warning", text.clone()),
             Verdict::Discard(text) => ("discard", text.clone()),
         };
         line(f, decision, word, &text, decision.rule.as_ref())
@@ -38,11 +36,17 @@ pub struct RemarkLine<'a> {
     pub decision: &'a Decision,
     /// The remark.
     pub remark: &'a Remark,
+    /// Whether the decision takes no effect.
+    pub observed: bool,
 }
 
 impl fmt::Display for RemarkLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        line(f, self.decision, self.remark.word, &self.remark.text, Some(&self.remark.rule))
+        let word = match (self.remark.word, self.observed) {
+            (word @ ("hold" | "prepend" | "redirect" | "bcc" | "discard"), true) => format!("{word}_warning"),
+            (word, _) => word.to_owned(),
+        };
+        line(f, self.decision, &word, &self.remark.text, Some(&self.remark.rule))
     }
 }
 
@@ -65,7 +69,7 @@ fn line(
         write!(f, ", queue_id={}", escaped(queue_id))?;
     }
     match rule.and_then(|rule| decision.reason(rule)) {
-        Some(reason) => write!(f, ", reason={}", escaped(reason)),
+        Some(reason) => write!(f, ", reason={}", escaped(&reason)),
         None => Ok(()),
     }
 }
@@ -79,10 +83,15 @@ fn envelope(f: &mut fmt::Formatter<'_>, summary: &Summary) -> fmt::Result {
     ];
     for (name, value) in fields {
         if let Some(value) = value {
-            write!(f, " {name}=<{}>", escaped(value))?;
+            write!(f, " {name}=<{}>", bracketed(value))?;
         }
     }
     Ok(())
+}
+
+/// A client's value between `<` and `>`: it cannot end the brackets and begin a field of its own.
+fn bracketed(value: &str) -> String {
+    escaped(value).replace('<', "\\u{3c}").replace('>', "\\u{3e}")
 }
 
 /// A place without the directories of its file, so that a line holds it.
@@ -91,13 +100,13 @@ fn place(origin: &Origin) -> String {
     shown.rsplit('/').next().map_or_else(String::new, |name| escaped(name).into_owned())
 }
 
-/// What an outcome says in a word, and the reply it brought, for a trace.
-fn outcome(outcome: &Outcome) -> (&str, Option<&Reply>) {
+/// What an outcome says in a word, for a trace.
+fn outcome(outcome: &Outcome) -> &str {
     match outcome {
-        Outcome::Said(action) => (action.word(), action.reply()),
-        Outcome::Warned(reply) => ("only warned", Some(reply)),
-        Outcome::Softened(reply) => ("softened by defer_if_reject", Some(reply)),
-        Outcome::EndOfClass => ("no decision", None),
+        Outcome::Said(action) => action.word(),
+        Outcome::Warned(_) => "only warned",
+        Outcome::Softened(_) => "softened by defer_if_reject",
+        Outcome::EndOfClass => "no decision",
     }
 }
 
@@ -132,7 +141,7 @@ fn by(rule: Option<&Rule>) -> String {
 
 fn trace_step(out: &mut String, step: &Step, columns: usize) {
     let entry = format!("{}{}", "  ".repeat(step.depth), escaped(&step.rule.text));
-    let (outcome, reply) = outcome(&step.outcome);
+    let outcome = outcome(&step.outcome);
     let place = place(&step.rule.origin);
     let stage = step.rule.stage.key();
     let pad = columns.saturating_sub(INDENT.len() + ENTRY + 1 + outcome.chars().count());
@@ -141,7 +150,7 @@ fn trace_step(out: &mut String, step: &Step, columns: usize) {
     } else {
         writeln!(out, " {stage:<10} {entry}").and_then(|()| writeln!(out, "{INDENT}{outcome}  {place}"))
     };
-    if let Some(reply) = reply {
+    if let Some(reply) = step.reply() {
         let _ = writeln!(out, "{INDENT}{}", escaped(&reply.to_string()));
     }
     if let Some(reason) = &step.reason {

@@ -33,8 +33,35 @@ pub struct Counters {
     pub outages: AtomicU64,
     /// Times that they came back.
     pub recoveries: AtomicU64,
+    /// Questions that found no room beside those in flight in all their time.
+    pub saturated: AtomicU64,
     /// Answers that left the cache, or did not enter it, for want of room.
     pub evictions: AtomicU64,
+}
+
+impl Counters {
+    /// Every counter with its name.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("dns_cache_hits", &self.cache_hits),
+            ("dns_merged", &self.merged),
+            ("dns_questions", &self.questions),
+            ("dns_abandoned", &self.abandoned),
+            ("dns_sent", &self.sent),
+            ("dns_truncated", &self.truncated),
+            ("dns_mismatched", &self.mismatched),
+            ("dns_timeouts", &self.timeouts),
+            ("dns_network_errors", &self.network_errors),
+            ("dns_refusals", &self.refusals),
+            ("dns_temporary", &self.temporary),
+            ("dns_outages", &self.outages),
+            ("dns_recoveries", &self.recoveries),
+            ("dns_saturated", &self.saturated),
+            ("dns_evictions", &self.evictions),
+        ]
+        .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
+        .into_iter()
+    }
 }
 
 /// Counts one.

@@ -68,12 +68,20 @@ impl Ticket {
     pub(super) async fn abandoned(&self) {
         loop {
             self.slot.closed().await;
-            let mut questions = self.questions.lock();
-            if self.slot.receiver_count() == 0 {
-                questions.remove(&self.lookup);
+            if self.give_up() {
                 return;
             }
         }
+    }
+
+    /// Whether nobody waits any more; then nobody can join either.
+    pub(super) fn give_up(&self) -> bool {
+        let mut questions = self.questions.lock();
+        let unwanted = self.slot.receiver_count() == 0;
+        if unwanted {
+            questions.remove(&self.lookup);
+        }
+        unwanted
     }
 
     /// Hands the answer to all who wait. The cache must have it already, lest somebody asks again in between.

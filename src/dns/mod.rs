@@ -15,7 +15,11 @@ mod resolv_conf;
 mod transport;
 mod upstream;
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 pub use counters::Counters;
 
@@ -39,6 +43,8 @@ struct Inner {
     in_flight: Arc<InFlight>,
     upstream: Upstream,
     counters: Arc<Counters>,
+    /// When /etc/resolv.conf was last changed, as far as it is what we use.
+    system: Option<Mutex<Option<SystemTime>>>,
 }
 
 /// Why there is no DNS.
@@ -78,9 +84,12 @@ impl Dns {
     /// # Errors
     /// As [`Dns::new`].
     pub fn with_clock(settings: &settings::Dns, clock: Arc<dyn Clock>) -> Result<Self, DnsError> {
-        let servers = match &*settings.nameservers {
-            [] => resolv_conf::system().map_err(DnsError::ResolvConf)?,
-            servers => servers.to_vec(),
+        let (system, servers) = match &*settings.nameservers {
+            [] => {
+                let changed = resolv_conf::changed();
+                (Some(Mutex::new(changed)), resolv_conf::system().map_err(DnsError::ResolvConf)?)
+            }
+            servers => (None, servers.to_vec()),
         };
         let counters = Arc::new(Counters::default());
         Ok(Self(Arc::new(Inner {
@@ -88,7 +97,26 @@ impl Dns {
             in_flight: Arc::default(),
             upstream: Upstream::new(servers, settings, Arc::clone(&counters)),
             counters,
+            system,
         })))
+    }
+
+    /// Reads /etc/resolv.conf again, if the servers come from there and the file changed. The cache stays.
+    ///
+    /// # Errors
+    /// [`DnsError::ResolvConf`] if it cannot be read: the old servers stay.
+    pub fn refresh(&self) -> Result<(), DnsError> {
+        let Some(system) = &self.0.system else { return Ok(()) };
+        let changed = resolv_conf::changed();
+        let mut known = system.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != changed {
+            let servers = resolv_conf::system().map_err(DnsError::ResolvConf)?;
+            if self.0.upstream.replace(servers) {
+                tracing::info!("took up the name servers of {}", resolv_conf::PATH);
+            }
+            *known = changed;
+        }
+        Ok(())
     }
 
     /// The answer, if it is known already.
@@ -138,7 +166,7 @@ impl Dns {
 }
 
 async fn run(dns: Arc<Inner>, ticket: Ticket) {
-    let Some((answer, ttl)) = dns.upstream.ask(ticket.lookup(), ticket.abandoned()).await else {
+    let Some((answer, ttl)) = dns.upstream.ask(ticket.lookup(), &ticket).await else {
         add(&dns.counters.abandoned);
         return;
     };

@@ -4,6 +4,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::SystemTime,
 };
 
 /// libresolv's MAXNS.
@@ -21,6 +22,11 @@ pub(super) fn system() -> io::Result<Vec<SocketAddr>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(servers("")),
         Err(error) => Err(error),
     }
+}
+
+/// When the file was last changed; `None` if it cannot be looked at.
+pub(super) fn changed() -> Option<SystemTime> {
+    std::fs::metadata(PATH).and_then(|metadata| metadata.modified()).ok()
 }
 
 fn servers(text: &str) -> Vec<SocketAddr> {

@@ -4,7 +4,11 @@
 //! all tries are used up, the last server's failure is the answer: NOTIMP is final, the others are temporary.
 //! (libresolv: NOTIMP from all is temporary too; here: a failure, because asking again cannot help.)
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use hickory_proto::rr::Name;
 use tokio::{
@@ -16,6 +20,7 @@ use super::{
     classify::{self, Bare, PLAIN_TTL, Said, Walk, bare, classify},
     counters::{Counters, add},
     health::Health,
+    in_flight::Ticket,
     message::{Question, Reply},
     transport,
 };
@@ -31,7 +36,7 @@ const NO_REPLY: &str = "no reply in time";
 /// The servers and how they are asked.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    servers: Vec<SocketAddr>,
+    servers: RwLock<Arc<[SocketAddr]>>,
     timeout: Duration,
     tries: u32,
     /// Each question on the wire takes a socket.
@@ -43,7 +48,7 @@ pub(super) struct Upstream {
 impl Upstream {
     pub(super) fn new(servers: Vec<SocketAddr>, settings: &settings::Dns, counters: Arc<Counters>) -> Self {
         Self {
-            servers,
+            servers: RwLock::new(servers.into()),
             timeout: settings.timeout,
             tries: settings.tries.max(1),
             wire: Semaphore::new(settings.max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
@@ -52,27 +57,37 @@ impl Upstream {
         }
     }
 
+    /// Other servers from now on; false if they are the same.
+    pub(super) fn replace(&self, servers: Vec<SocketAddr>) -> bool {
+        let mut known = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        let differs = **known != *servers;
+        *known = servers.into();
+        differs
+    }
+
+    fn servers(&self) -> Arc<[SocketAddr]> {
+        Arc::clone(&self.servers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Tries × servers × timeout, at most [`QUESTION_LIMIT`].
     fn limit(&self) -> Duration {
-        let attempts = u32::try_from(self.servers.len()).unwrap_or(u32::MAX).saturating_mul(self.tries);
+        let attempts = u32::try_from(self.servers().len()).unwrap_or(u32::MAX).saturating_mul(self.tries);
         self.timeout.saturating_mul(attempts).min(QUESTION_LIMIT)
     }
 
-    /// The answer to a question and how many seconds it holds. `None` if `abandoned` completed before it was sent.
-    pub(super) async fn ask(
-        &self,
-        lookup: &Lookup,
-        abandoned: impl Future<Output = ()>,
-    ) -> Option<(Answer, u32)> {
+    /// The answer to a question and how many seconds it holds. `None` if nobody waits for it any more: it is not sent
+    /// then, and one that is under way does not go on to the next try.
+    pub(super) async fn ask(&self, lookup: &Lookup, ticket: &Ticket) -> Option<(Answer, u32)> {
         let asked = Instant::now();
         let Some(mut name) = wire_name(lookup) else {
             return Some((bare(lookup, Bare::Failed("name too long")), u32::MAX));
         };
         let permit = tokio::select! {
             permit = timeout_at(asked + self.limit(), self.wire.acquire()) => permit,
-            () = abandoned => return None,
+            () = ticket.abandoned() => return None,
         };
         let Ok(Ok(_permit)) = permit else {
+            add(&self.counters.saturated);
             return Some((lookup.temporary("too many questions in flight"), 0));
         };
         // Who had to wait for his turn still has the whole time for it.
@@ -80,7 +95,7 @@ impl Upstream {
         let (mut aliases, mut ttl) = (0, u32::MAX);
         // Each round but the last follows at least one alias.
         for _ in 0..=classify::ALIAS_LIMIT {
-            match self.walk(lookup, &name, &mut aliases, deadline).await {
+            match self.walk(lookup, &name, &mut aliases, deadline, ticket).await? {
                 Said::Answer(answer, seconds) => return Some((answer, ttl.min(seconds))),
                 Said::Walk(reason, Walk::Temporary) => return Some((lookup.temporary(reason), 0)),
                 Said::Walk(reason, Walk::Failed) => {
@@ -92,16 +107,28 @@ impl Upstream {
         Some((lookup.not_found(), ttl))
     }
 
-    async fn walk(&self, lookup: &Lookup, name: &Name, aliases: &mut usize, deadline: Instant) -> Said {
+    /// `None` if nobody waits any more.
+    async fn walk(
+        &self,
+        lookup: &Lookup,
+        name: &Name,
+        aliases: &mut usize,
+        deadline: Instant,
+        ticket: &Ticket,
+    ) -> Option<Said> {
+        let servers = self.servers();
         let mut last = Said::Walk(NO_REPLY, Walk::Temporary);
         let mut heard = false;
-        for server in (0..self.tries).flat_map(|_| &self.servers) {
+        for (number, server) in (0..self.tries).flat_map(|_| servers.iter()).enumerate() {
+            if number > 0 && ticket.give_up() {
+                return None;
+            }
             let now = Instant::now();
             if now >= deadline {
                 break;
             }
             let Some(question) = Question::new(name, classify::kind(lookup)) else {
-                return Said::Answer(bare(lookup, Bare::Failed("name too long")), u32::MAX);
+                return Some(Said::Answer(bare(lookup, Bare::Failed("name too long")), u32::MAX));
             };
             let exchange = transport::exchange(*server, &question, &self.counters);
             let bytes = match timeout_at(deadline.min(now + self.timeout), exchange).await {
@@ -124,14 +151,14 @@ impl Upstream {
             let Some(reply) = Reply::read(&bytes, &question) else { continue };
             last = classify(lookup, name, &reply, aliases);
             match last {
-                Said::Answer(..) | Said::Alias(..) => return last,
+                Said::Answer(..) | Said::Alias(..) => return Some(last),
                 Said::Walk(..) => add(&self.counters.refusals),
             }
         }
         if !heard {
             self.health.unheard();
         }
-        last
+        Some(last)
     }
 }
 

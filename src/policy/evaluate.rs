@@ -29,7 +29,12 @@ pub enum Progress {
 /// Decides one event. Pure: the same policy, request and answers give the same result.
 pub fn evaluate(policy: &Policy, request: &Request<'_>, answers: &Answers) -> Progress {
     let mut run = Run::new(policy, *request, answers);
-    let verdict = if is_postmaster(request) { None } else { run.lists() };
+    if is_postmaster(request) {
+        // Not even what an earlier list deferred.
+        run.slots.if_permit = None;
+        return Progress::Done(Box::new(run.finish(None)));
+    }
+    let verdict = run.lists();
     if !run.wanted.is_empty() {
         return Progress::Wants(run.wanted);
     }
@@ -65,6 +70,8 @@ struct Run<'a> {
     lookups: Lookups<'a>,
     slots: Slots,
     wanted: Vec<Lookup>,
+    /// An entry of the current list is pending, so that nobody knows yet how the list ends.
+    open: bool,
     late: Vec<Lookup>,
     steps: Vec<Step>,
     amendments: Vec<Amendment>,
@@ -82,6 +89,7 @@ impl<'a> Run<'a> {
             lookups: if policy.lookahead { Lookups::new(answers) } else { Lookups::frugal(answers) },
             slots: Slots::carried(carried),
             wanted: Vec::new(),
+            open: false,
             late: Vec::new(),
             steps: Vec::new(),
             amendments: Vec::new(),
@@ -95,6 +103,7 @@ impl<'a> Run<'a> {
         for stage in self.policy.stages(self.request.event) {
             (self.request.stage, self.request.subject) = (stage, stage.into());
             self.slots.start_list();
+            self.open = false;
             match self.list(self.policy.list(stage), 0, false) {
                 Flow::Next | Flow::ListSettled => {}
                 Flow::ListPermits(rule) => self.permitted_by = Some(rule),
@@ -164,23 +173,28 @@ impl<'a> Run<'a> {
                 self.wanted.push(lookup);
             }
         }
+        self.open = true;
         if self.policy.lookahead { Flow::Next } else { Flow::StopCollecting }
     }
 
-    /// An entry behind a pending one: only whether it would end something counts.
+    /// An entry behind a pending one: only whether it would end something counts. A refusal ends everything, but only if
+    /// no pending entry of its list can permit before it.
     fn collect(&self, action: &Action, rule: Rule, warn_only: bool) -> Flow {
-        match action {
-            Action::Ok => Flow::ListPermits(rule),
-            Action::Fault(_) => Flow::StopCollecting,
-            Action::Reject(_) | Action::Discard(_) if !warn_only => Flow::StopCollecting,
-            Action::Reject(_)
-            | Action::Discard(_)
-            | Action::Dunno
+        let refuses = match action {
+            Action::Ok => return Flow::ListPermits(rule),
+            Action::Fault(_) => true,
+            Action::Reject(_) | Action::Discard(_) => !warn_only,
+            Action::Dunno
             | Action::DeferIfPermit(_)
             | Action::DeferIfReject(_)
             | Action::Amend(_)
             | Action::Remark { .. }
-            | Action::Class { .. } => Flow::Next,
+            | Action::Class { .. } => false,
+        };
+        match (refuses, self.open) {
+            (false, _) => Flow::Next,
+            (true, true) => Flow::ListSettled,
+            (true, false) => Flow::StopCollecting,
         }
     }
 

@@ -99,6 +99,7 @@ impl Identity {
     /// From the macros `{client_name}`, `{client_ptr}` and `{client_resolve}`; `None` where they do not tell.
     pub fn from_macros(name: &str, reverse_name: &str, resolve: &str) -> Option<Self> {
         let status = match resolve {
+            "OK" if name.is_empty() || name == UNKNOWN => return None,
             "OK" => return Some(Self::verified(name).with_reverse(reverse_name)),
             "FAIL" => NameStatus::Missing,
             "FORGED" => NameStatus::Forged,
@@ -198,6 +199,8 @@ mod tests {
             (("unknown", "fwd.test", "TEMP"), Some(Identity::unverified("fwd.test", NameStatus::Temporary))),
             (("unknown", "x.test", "FAIL"), Some(Identity::unverified("x.test", NameStatus::Forged))),
             (("good.test", "good.test", ""), None),
+            (("", "", "OK"), None),
+            (("unknown", "unknown", "OK"), None),
             (("good.test", "", "OK"), Some(Identity::verified("good.test"))),
             (
                 ("good.test", "other.test", "OK"),

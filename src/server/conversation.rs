@@ -8,7 +8,12 @@ use crate::{
         envelope::{Envelope, Path},
         session::{Client, Identity, Login, Server, Session, Tls},
     },
-    smtp::{address::Address, helo::Helo, reply::Reply, text},
+    smtp::{
+        address::{Address, without_route},
+        helo::Helo,
+        reply::Reply,
+        text,
+    },
 };
 use indymilter::{Macros, SocketInfo};
 use std::{
@@ -16,6 +21,9 @@ use std::{
     net::IpAddr,
     sync::Arc,
 };
+
+/// More changes of one message than any policy means; they grow only with the recipients.
+const AMENDMENT_LIMIT: usize = 1_000;
 
 /// One connection, from negotiation to close. A reload does not touch it.
 pub(super) struct Conversation {
@@ -29,12 +37,12 @@ pub(super) struct Conversation {
     pub(super) exempt: bool,
     /// A callback had a bug where no answer was due: it is given at the next one that is.
     pub(super) broken: bool,
-    /// A list of the session's own events said DISCARD, which the MTA only takes from MAIL on.
-    pub(super) discard: bool,
     /// The refusal of the last HELO, due at MAIL: an MTA that is told at HELO holds it against every later HELO of the
     /// session, however good.
     pub(super) helo_refusal: Option<Reply>,
-    /// What the lists of CONNECT and HELO deferred.
+    /// What the list of CONNECT deferred: each HELO starts with it.
+    pub(super) connect_carried: Deferrals,
+    /// What the lists of CONNECT and of the last HELO deferred.
     pub(super) carried: Deferrals,
     pub(super) transaction: Transaction,
 }
@@ -45,8 +53,9 @@ pub(super) struct Transaction {
     pub(super) envelope: Envelope,
     /// What CONNECT, HELO and MAIL deferred.
     pub(super) carried: Deferrals,
-    /// The accepted recipients as the MTA sent them; kept only where the policy may redirect.
-    pub(super) recipients: Vec<CString>,
+    /// The accepted recipients as the MTA knows them, `<user@domain>` without a source route; kept only where the policy
+    /// may change recipients.
+    pub(super) recipients: Vec<String>,
     /// The only accepted recipient, for the lists at DATA and later.
     pub(super) only: Option<Path>,
     /// Changes to be made at the end of the message.
@@ -62,8 +71,8 @@ impl Conversation {
             identified: false,
             exempt: false,
             broken: false,
-            discard: false,
             helo_refusal: None,
+            connect_carried: Deferrals::default(),
             carried: Deferrals::default(),
             transaction: Transaction::default(),
         }
@@ -78,7 +87,7 @@ impl Conversation {
         let value = |name| get(macros, name).unwrap_or_default();
         let resolve = value(c"{client_resolve}");
         let told = Identity::from_macros(&value(c"{client_name}"), &value(c"{client_ptr}"), &resolve);
-        self.exempt = port == 0 && resolve.is_empty();
+        self.exempt = resolve.is_empty() && is_local(socket);
         self.identified = told.is_some() || address.is_none();
         let identity = told.unwrap_or_else(|| unverified_hostname(hostname));
         self.session = Session {
@@ -90,8 +99,8 @@ impl Conversation {
             },
             ..Session::default()
         };
+        self.connect_carried = Deferrals::default();
         self.carried = Deferrals::default();
-        self.discard = false;
         self.helo_refusal = None;
         self.transaction = Transaction::default();
     }
@@ -132,7 +141,8 @@ impl Conversation {
         transaction.envelope.accepted += 1;
         transaction.only = (transaction.envelope.accepted == 1).then_some(path);
         if self.agreed.actions.contains(indymilter::Actions::DELETE_RCPT) {
-            transaction.recipients.extend(arguments.first().cloned());
+            let typed = arguments.first().map(|argument| text::from_wire(argument.to_bytes()));
+            transaction.recipients.extend(typed.map(|typed| format!("<{}>", without_route(&typed))));
         }
     }
 
@@ -146,6 +156,34 @@ impl Conversation {
     /// The client's address, where its names are still to be looked up.
     pub(super) fn unidentified(&self) -> Option<IpAddr> {
         if self.identified { None } else { self.session.client.address }
+    }
+}
+
+impl Transaction {
+    /// Takes what a decision asks for. A message is held once and copied once to each address, however many recipients
+    /// ask for it.
+    pub(super) fn take(&mut self, amendments: &[Amendment]) {
+        for amendment in amendments {
+            let known = self.amendments.iter().any(|known| match (known, amendment) {
+                (Amendment::Hold(_), Amendment::Hold(_)) => true,
+                (Amendment::Bcc(known), Amendment::Bcc(new))
+                | (Amendment::Redirect(known), Amendment::Redirect(new)) => known.eq_ignore_ascii_case(new),
+                _ => false,
+            });
+            if !known && self.amendments.len() < AMENDMENT_LIMIT {
+                self.amendments.push(amendment.clone());
+            }
+        }
+    }
+}
+
+/// Whether a connection that the MTA says nothing about is no SMTP session: Postfix plays sendmail(1) and bounces from
+/// port 0 of the loopback address, and a local socket has no remote client.
+fn is_local(socket: &SocketInfo) -> bool {
+    match socket {
+        SocketInfo::Inet(address) => address.port() == 0 && address.ip().to_canonical().is_loopback(),
+        SocketInfo::Unix(_) => true,
+        SocketInfo::Unknown => false,
     }
 }
 

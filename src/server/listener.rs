@@ -1,9 +1,6 @@
 //! The listening socket: bound with its rights, accepting without ever giving up, and drained at the end.
 
-use super::{
-    counters::Counters,
-    frames::{Frames, Violation},
-};
+use super::{connection::Watched, counters::Counters, drain::Drain};
 use crate::config::settings::Socket;
 use indymilter::{EitherStream, Listener};
 use std::{
@@ -14,23 +11,21 @@ use std::{
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::Notify,
     time::Sleep,
 };
 use tracing::{error, warn};
 
 /// How long accepting pauses when file descriptors or memory run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The step at which a missing directory shows.
+const LISTEN: &str = "listen on";
 
 /// Why the socket cannot be used.
 #[derive(Debug)]
@@ -45,7 +40,7 @@ impl fmt::Display for BindError {
         write!(f, "cannot {} {}: {}", self.what, self.socket, self.source)?;
         match self.source.kind() {
             io::ErrorKind::AddrInUse => f.write_str(" (is mailward running already?)"),
-            io::ErrorKind::NotFound => f.write_str(" (does the directory exist?)"),
+            io::ErrorKind::NotFound if self.what == LISTEN => f.write_str(" (does the directory exist?)"),
             _ => Ok(()),
         }
     }
@@ -80,7 +75,7 @@ impl Bound {
         match socket {
             Socket::Inet(address) => {
                 let listener = TcpListener::bind(address).await;
-                let listener = listener.map_err(|e| failed("listen on", format!("inet:{address}"), e))?;
+                let listener = listener.map_err(|e| failed(LISTEN, format!("inet:{address}"), e))?;
                 Ok(Self { socket: Bind::Tcp(listener), path: None })
             }
             Socket::Unix { path, mode, group } => Self::bind_unix(path, *mode, group.as_deref()),
@@ -90,7 +85,7 @@ impl Bound {
     fn bind_unix(path: &Path, mode: u32, group: Option<&str>) -> Result<Self, BindError> {
         let name = || format!("unix:{}", path.display());
         remove_stale(path).map_err(|e| failed("replace", name(), e))?;
-        let listener = UnixListener::bind(path).map_err(|e| failed("listen on", name(), e))?;
+        let listener = UnixListener::bind(path).map_err(|e| failed(LISTEN, name(), e))?;
         let bound = Self { socket: Bind::Unix(listener), path: Some(path.to_owned()) };
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
             .map_err(|e| failed("set the rights of", name(), e))?;
@@ -161,41 +156,6 @@ fn group_id(name: &str) -> io::Result<u32> {
     id.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no group \"{name}\" in /etc/group")))
 }
 
-/// What listener, connections and shutdown share.
-#[derive(Debug, Default)]
-pub(super) struct Drain {
-    active: AtomicUsize,
-    stopping: AtomicBool,
-    idle: Notify,
-}
-
-impl Drain {
-    /// No new connections from now on: they wait in the kernel's backlog.
-    pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-    }
-
-    /// The connections that are open.
-    pub(super) fn active(&self) -> usize {
-        self.active.load(Ordering::SeqCst)
-    }
-
-    /// Waits until no connection is open.
-    pub(super) async fn wait(&self) {
-        loop {
-            let idle = self.idle.notified();
-            if self.active() == 0 {
-                return;
-            }
-            idle.await;
-        }
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
-    }
-}
-
 /// The listener that the milter library drives.
 pub(super) struct Gate {
     bound: Bound,
@@ -212,18 +172,12 @@ impl Gate {
 
     fn open(&self, stream: EitherStream<TcpStream, UnixStream>) -> Watched {
         self.counters.sessions.add();
-        let active = self.drain.active.fetch_add(1, Ordering::SeqCst) + 1;
+        let active = self.drain.opened();
         if active >= self.max_sessions {
             self.counters.sessions_at_limit.add();
             warn!("max_sessions = {} reached: further connections of the MTA wait", self.max_sessions);
         }
-        Watched {
-            stream,
-            frames: Frames::default(),
-            ended: false,
-            drain: self.drain.clone(),
-            counters: self.counters.clone(),
-        }
+        Watched::new(stream, self.drain.clone(), self.counters.clone())
     }
 }
 
@@ -263,69 +217,6 @@ impl Listener for Gate {
                     self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_PAUSE)));
                 }
             }
-        }
-    }
-}
-
-/// A connection whose packets are followed and which counts itself.
-pub(super) struct Watched {
-    stream: EitherStream<TcpStream, UnixStream>,
-    frames: Frames,
-    /// Whether the MTA ended the connection.
-    ended: bool,
-    drain: Arc<Drain>,
-    counters: Arc<Counters>,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buf.filled().len();
-        let result = std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf));
-        let read = &buf.filled()[before..];
-        this.ended |= result.is_err() || read.is_empty();
-        let counters = &this.counters;
-        this.frames.feed(read, |violation| report(violation, counters));
-        Poll::Ready(result)
-    }
-}
-
-fn report(violation: Violation, counters: &Counters) {
-    violation.counter(counters).add();
-    warn!("milter protocol: {}", violation.text());
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.ended |= matches!(result, Poll::Ready(Err(_)));
-        result
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if let Some(violation) = self.frames.finish().filter(|_| self.ended) {
-            report(violation, &self.counters);
-        } else if !self.ended && !self.frames.quit && !self.drain.is_stopping() {
-            self.counters.sessions_cut.add();
-            if !self.frames.is_broken() {
-                warn!(
-                    "milter protocol: session ended by mailward: idle too long, or a packet that cannot be read"
-                );
-            }
-        }
-        if self.drain.active.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.drain.idle.notify_waiters();
         }
     }
 }

@@ -84,8 +84,16 @@ impl Server {
                 self.counters.sessions_exempt.add();
                 debug!("not an SMTP session: exempt from policy");
             }
-            let decision = self.judge(conversation, Event::Connect, None).await?;
-            Ok(self.session_verdict(conversation, decision, reply))
+            let Some(decision) = self.judge(conversation, Event::Connect, None).await? else {
+                return Ok(Status::Continue);
+            };
+            conversation.connect_carried = decision.deferrals.clone();
+            conversation.carried = decision.deferrals.clone();
+            Ok(match self.verdict(conversation, &decision, reply) {
+                // As in Postfix, an action is lost where there is no message yet.
+                Status::Discard => Status::Continue,
+                status => status,
+            })
         };
         let outcome = caught(handled).await;
         self.answer(conversation, Event::Connect, reply, outcome)
@@ -96,11 +104,14 @@ impl Server {
         let handled = async {
             conversation.helo(&name, macros);
             conversation.helo_refusal = None;
-            let decision = self.judge(conversation, Event::Helo, None).await?;
-            if let Some(Decision { verdict: Verdict::Reply(refusal), .. }) = &decision {
-                conversation.helo_refusal = Some(refusal.clone());
+            conversation.carried = conversation.connect_carried.clone();
+            let Some(decision) = self.judge(conversation, Event::Helo, None).await? else {
+                return Ok(Status::Continue);
+            };
+            conversation.carried = decision.deferrals;
+            if let Verdict::Reply(refusal) = decision.verdict {
+                conversation.helo_refusal = Some(refusal);
             }
-            self.session_verdict(conversation, decision, reply);
             Ok(Status::Continue)
         };
         let outcome = caught(handled).await;
@@ -119,7 +130,7 @@ impl Server {
                 return Ok(Status::Continue);
             };
             conversation.transaction.carried = decision.deferrals.clone();
-            conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
+            conversation.transaction.take(&decision.amendments);
             Ok(self.verdict(conversation, &decision, reply))
         };
         let outcome = caught(handled).await;
@@ -130,10 +141,7 @@ impl Server {
         let Context { data: Some(conversation), macros, reply } = cx else { return self.lost(Event::Rcpt) };
         let handled = async {
             let path = conversation.rcpt(&args, macros);
-            if conversation.discard {
-                return Ok(Status::Discard);
-            }
-            if conversation.transaction.recipients.len() >= RECIPIENT_LIMIT {
+            if conversation.transaction.envelope.accepted >= RECIPIENT_LIMIT {
                 let too_many = Reply::new(ReplyCode::known(452), Enhanced::new(5, 3), "Too many recipients");
                 return Ok(reply::refuse(&too_many, reply, &self.counters));
             }
@@ -142,7 +150,7 @@ impl Server {
                 return Ok(Status::Continue);
             };
             // As in Postfix, an action stays in force even if this recipient is refused after all.
-            conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
+            conversation.transaction.take(&decision.amendments);
             let status = self.verdict(conversation, &decision, reply);
             if status == Status::Continue {
                 conversation.accepted(&args, path);
@@ -161,7 +169,7 @@ impl Server {
             let Some(decision) = self.judge(conversation, Event::Data, only.as_ref()).await? else {
                 return Ok(Status::Continue);
             };
-            conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
+            conversation.transaction.take(&decision.amendments);
             Ok(self.verdict(conversation, &decision, reply))
         };
         let outcome = caught(handled).await;
@@ -178,7 +186,7 @@ impl Server {
             let decision = self.judge(conversation, Event::EndOfMessage, only.as_ref()).await?;
             let mut status = Status::Continue;
             if let Some(decision) = decision {
-                conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
+                conversation.transaction.take(&decision.amendments);
                 status = self.verdict(conversation, &decision, reply);
             }
             if status == Status::Continue && conversation.running.config.mode == Mode::Enforce {
@@ -229,8 +237,10 @@ impl Server {
             conversation.identified = true;
         }
         let now = self.clock.now();
-        let carried =
-            if event == Event::Helo { &conversation.carried } else { &conversation.transaction.carried };
+        let carried = match event {
+            Event::Helo => &conversation.connect_carried,
+            _ => &conversation.transaction.carried,
+        };
         let request = Request {
             id: self.next_id(now),
             event,
@@ -245,40 +255,19 @@ impl Server {
         let decision = decide::decide(policy, &request, &running.answerer, deadline).await?;
         let observed = running.config.mode == Mode::Observe;
         for remark in &decision.remarks {
-            info!("{}", RemarkLine { decision: &decision, remark });
+            // What a table asks for before there is a message is lost, as in Postfix; check-config warns of it.
+            let observed = observed || event < Event::Mail;
+            info!("{}", RemarkLine { decision: &decision, remark, observed });
         }
         info!("{}", LogLine { decision: &decision, observed });
+        reply::count(&decision, &self.counters);
         Ok(Some(decision))
     }
 
-    /// The status of a decision at CONNECT or HELO: deferrals and DISCARD are carried to where they can take effect.
-    fn session_verdict(
-        &self,
-        conversation: &mut Conversation,
-        decision: Option<Decision>,
-        reply: &mut SmtpReply,
-    ) -> Status {
-        let Some(decision) = decision else { return Status::Continue };
-        conversation.carried = decision.deferrals.clone();
-        match self.verdict(conversation, &decision, reply) {
-            Status::Discard => {
-                conversation.discard = true;
-                Status::Continue
-            }
-            status => status,
-        }
-    }
-
     fn verdict(&self, conversation: &Conversation, decision: &Decision, reply: &mut SmtpReply) -> Status {
-        if decision.steps.iter().any(|step| step.is_fault()) {
-            self.counters.configuration_faults.add();
-        }
         match conversation.running.config.mode {
             Mode::Enforce => reply::status(decision, reply, &self.counters),
-            Mode::Observe => {
-                self.counters.decisions_permit.add();
-                Status::Continue
-            }
+            Mode::Observe => Status::Continue,
         }
     }
 
@@ -299,8 +288,10 @@ impl Server {
             conversation.broken |= outcome.is_err();
             return Status::Noreply;
         }
+        let broken = std::mem::take(&mut conversation.broken);
         match outcome {
-            Ok(status) if !conversation.broken => status,
+            // A bug of an earlier event never lets through what is refused now.
+            Ok(status) if !broken || status != Status::Continue => status,
             Ok(_) | Err(_) => match conversation.running.config.on_bug {
                 OnBug::Accept => Status::Continue,
                 OnBug::Tempfail => {

@@ -1,13 +1,16 @@
 //! The milter server: listener, callbacks, reload and graceful shutdown.
 
 pub mod answer;
+mod connection;
 mod conversation;
 pub mod counters;
 pub mod decide;
+mod drain;
 mod frames;
 pub mod listener;
 mod milter;
 mod negotiate;
+mod opening;
 mod reload;
 mod reply;
 
@@ -19,7 +22,8 @@ use crate::{
 };
 use answer::Answerer;
 use counters::Counters;
-use listener::{Bound, Drain, Gate};
+use drain::Drain;
+use listener::{Bound, Gate};
 use std::{
     future::Future,
     io,
@@ -61,14 +65,26 @@ impl Server {
         let dns = Arc::new(Dns::new(&config.dns)?);
         let answerer = Answerer::new(dns.clone(), counters.clone());
         let running = RwLock::new(Arc::new(Running { config, answerer, dns }));
-        // The process id keeps names apart over a restart within one second.
-        let next = AtomicU32::new(std::process::id() << 16);
+        // Another process has another beginning, so that names differ over a restart within one second.
+        let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
         Ok(Arc::new(Self { running, counters, clock, next }))
     }
 
     /// The configuration in force for new sessions.
     pub fn running(&self) -> Arc<Running> {
         self.running.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes up another /etc/resolv.conf, where that is what the configuration wants.
+    pub fn refresh_resolver(&self) {
+        if let Err(e) = self.running().dns.refresh() {
+            warn!("the name servers stay as they are: {e}");
+        }
+    }
+
+    /// Everything counted since the start, that of the resolver too.
+    pub fn counted(&self) -> Vec<(&'static str, u64)> {
+        self.counters.all().chain(self.running().dns.counters().all()).collect()
     }
 
     /// What was counted since the start.
@@ -87,6 +103,7 @@ impl Server {
         }
         let dns =
             if old.config.dns == config.dns { old.dns.clone() } else { Arc::new(Dns::new(&config.dns)?) };
+        dns.refresh()?;
         let answerer = Answerer::new(dns.clone(), self.counters.clone());
         let running = Arc::new(Running { config, answerer, dns });
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
@@ -114,7 +131,8 @@ impl Server {
             if drain.active() > 0 {
                 info!("stopping: {} sessions in flight", drain.active());
             }
-            let drained = tokio::time::timeout(limits.shutdown_grace, drain.wait()).await;
+            let grace = self.running().config.limits.shutdown_grace;
+            let drained = tokio::time::timeout(grace, drain.wait()).await;
             if drained.is_err() {
                 for _ in 0..drain.active() {
                     self.counters.sessions_abandoned.add();

@@ -2,7 +2,7 @@
 
 use super::{conversation::Transaction, counters::Counters};
 use crate::{
-    decision::{Decision, Verdict, action::Amendment},
+    decision::{Decision, Step, Verdict, action::Amendment},
     smtp::{reply::Reply, text},
 };
 use indymilter::{ActionError, ContextActions, EomActions, SetErrorReply, SmtpReply, Status};
@@ -12,26 +12,26 @@ use tracing::error;
 /// The longest line that the milter library sends, in bytes.
 const LINE_LIMIT: usize = 980;
 
+/// Counts a decision by its verdict, also one that takes no effect.
+pub(super) fn count(decision: &Decision, counters: &Counters) {
+    let counter = match &decision.verdict {
+        Verdict::Pass => &counters.decisions_permit,
+        Verdict::Discard(_) => &counters.decisions_discard,
+        Verdict::Reply(refusal) if refusal.code.class() == 4 => &counters.decisions_defer,
+        Verdict::Reply(_) => &counters.decisions_reject,
+    };
+    counter.add();
+    if decision.steps.iter().any(Step::is_fault) {
+        counters.configuration_faults.add();
+    }
+}
+
 /// The status for a decision. A pass is *continue*: *accept* would end the filter's view of the whole session.
 pub(super) fn status(decision: &Decision, reply: &mut SmtpReply, counters: &Counters) -> Status {
     match &decision.verdict {
-        Verdict::Pass => {
-            counters.decisions_permit.add();
-            Status::Continue
-        }
-        Verdict::Discard(_) => {
-            counters.decisions_discard.add();
-            Status::Discard
-        }
-        Verdict::Reply(refusal) => {
-            let counter = if refusal.code.class() == 4 {
-                &counters.decisions_defer
-            } else {
-                &counters.decisions_reject
-            };
-            counter.add();
-            refuse(refusal, reply, counters)
-        }
+        Verdict::Pass => Status::Continue,
+        Verdict::Discard(_) => Status::Discard,
+        Verdict::Reply(refusal) => refuse(refusal, reply, counters),
     }
 }
 
@@ -92,12 +92,19 @@ async fn recipients(transaction: &Transaction, actions: &EomActions) -> Result<(
     });
     if let Some(address) = redirect {
         for recipient in &transaction.recipients {
-            actions.delete_recipient(recipient.clone()).await?;
+            actions.delete_recipient(c_string(recipient)).await?;
         }
         actions.add_recipient(c_string(&format!("<{address}>"))).await?;
     }
     for amendment in &transaction.amendments {
-        if let Amendment::Bcc(address) = amendment {
+        let known = |address: &str| {
+            let address = format!("<{address}>");
+            redirect.is_none()
+                && transaction.recipients.iter().any(|known| known.eq_ignore_ascii_case(&address))
+        };
+        if let Amendment::Bcc(address) = amendment
+            && !known(address)
+        {
             actions.add_recipient(c_string(&format!("<{address}>"))).await?;
         }
     }

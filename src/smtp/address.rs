@@ -19,7 +19,7 @@ impl Address {
     /// Reads the first argument of MAIL or RCPT; `rewritten` is the macro, where the MTA sends one.
     pub fn from_wire(argument: &[u8], rewritten: Option<&[u8]>) -> Self {
         let argument = text::from_wire(argument);
-        let external = strip_route(strip_brackets(argument.trim()));
+        let external = without_route(&argument);
         let typed = unquote(external);
         let rewritten = match rewritten {
             Some(bytes) => text::from_wire(bytes).to_lowercase(),
@@ -54,6 +54,11 @@ impl Address {
     }
 }
 
+/// The address of a MAIL or RCPT argument in external form, without brackets and source route.
+pub fn without_route(argument: &str) -> &str {
+    strip_route(strip_brackets(argument.trim()))
+}
+
 /// `<user@domain>` without its brackets. Postfix also lets addresses without brackets pass.
 fn strip_brackets(argument: &str) -> &str {
     let inner = argument.strip_prefix('<').unwrap_or(argument);
@@ -68,17 +73,11 @@ fn strip_route(address: &str) -> &str {
     address.split_once(':').map_or(address, |(_, rest)| rest)
 }
 
-/// From external to internal form: quotes and backslashes of the local part go (Postfix's unquote_822_local()).
+/// From external to internal form: quotes and backslashes go (Postfix's unquote_822_local()). An `@` between quotes is
+/// part of the local part, so the text is read from its beginning.
 fn unquote(address: &str) -> String {
-    if !address.contains(['"', '\\']) {
-        return address.to_owned();
-    }
-    let (local, domain) = match address.rfind('@') {
-        Some(at) => address.split_at(at),
-        None => (address, ""),
-    };
     let mut out = String::with_capacity(address.len());
-    let mut characters = local.chars();
+    let mut characters = address.chars();
     while let Some(c) = characters.next() {
         match c {
             '"' => {}
@@ -86,7 +85,6 @@ fn unquote(address: &str) -> String {
             other => out.push(other),
         }
     }
-    out.push_str(domain);
     out
 }
 
@@ -146,6 +144,8 @@ mod tests {
             ("<@a.example,@b.example:user@example.net>", "user@example.net"),
             ("<\"a b\"@example.net>", "a b@example.net"),
             ("<a\\@b@example.net>", "a@b@example.net"),
+            ("<\"a b@c\">", "a b@c"),
+            ("<\"a@b\"@c>", "a@b@c"),
             ("<>", ""),
             ("", ""),
         ];

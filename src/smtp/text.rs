@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// Reads bytes from the wire as text: each byte that is not part of valid UTF-8 becomes U+FFFD, which no table
+/// Reads bytes from the wire as text: what is not valid UTF-8 becomes U+FFFD, which no table
 /// key and no host name holds, so that it can never match by accident.
 pub fn from_wire(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

@@ -94,12 +94,12 @@ impl Entry {
             Says::Hold(_) => Amends { quarantine: true, ..none },
             Says::Prepend { .. } => Amends { headers: true, ..none },
             Says::Redirect(_) | Says::Bcc(_) => Amends { recipients: true, ..none },
+            Says::Discard(_) => Amends { discard: true, ..none },
             Says::Dunno
             | Says::Ok
             | Says::Refuse(..)
             | Says::DeferIfPermit(_)
             | Says::DeferIfReject(_)
-            | Says::Discard(_)
             | Says::Remark(..)
             | Says::Class(_) => none,
         }
