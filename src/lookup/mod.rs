@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod dnsxl;
+pub mod dnsxl_health;
 pub mod identity;
 
 use crate::smtp::domain::Domain;
@@ -57,6 +58,18 @@ impl Lookup {
             Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::NotFound),
             #[cfg(test)]
             Self::Write(_) => Answer::Text(DnsAnswer::NotFound),
+        }
+    }
+
+    /// The answer of a list that is set aside, in the question's type.
+    pub fn set_aside(&self) -> Answer {
+        match self {
+            Self::A(_) => Answer::A(DnsAnswer::SetAside),
+            Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::SetAside),
+            Self::Mx(_) => Answer::Mx(DnsAnswer::SetAside),
+            Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::SetAside),
+            #[cfg(test)]
+            Self::Write(_) => Answer::Text(DnsAnswer::SetAside),
         }
     }
 
