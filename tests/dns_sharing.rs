@@ -170,3 +170,16 @@ async fn an_outage_is_counted_once_and_so_is_its_end() {
     }
     assert_eq!(counts(&dns), (1, 1));
 }
+
+#[tokio::test]
+async fn who_asks_anew_gets_what_the_servers_say_now_and_the_cache_learns_it() {
+    let server = DnsServer::start("list.example A 127.0.0.2");
+    let dns = dns(&server);
+    let question = lookup("A list.example");
+    assert_eq!(dns.ask(&question).await.to_string(), "127.0.0.2");
+    server.replace("list.example A 127.0.0.4");
+    assert_eq!(dns.ask(&question).await.to_string(), "127.0.0.2");
+    assert_eq!(dns.ask_anew(&question).await.to_string(), "127.0.0.4");
+    assert_eq!(dns.ask(&question).await.to_string(), "127.0.0.4");
+    assert_eq!(server.total(), 2);
+}

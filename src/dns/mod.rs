@@ -132,9 +132,22 @@ impl Dns {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn ask(&self, lookup: &Lookup) -> Answer {
-        if let Some(answer) = self.cached(lookup) {
-            return answer;
+        match self.cached(lookup) {
+            Some(answer) => answer,
+            None => self.join(lookup, true).await,
         }
+    }
+
+    /// The answer of the servers, whatever the cache has; the cache takes it. For who wants to know how things stand now.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn ask_anew(&self, lookup: &Lookup) -> Answer {
+        self.join(lookup, false).await
+    }
+
+    /// Asks, or waits with others who ask the same.
+    async fn join(&self, lookup: &Lookup, from_cache: bool) -> Answer {
         let waiter = match self.0.in_flight.join(lookup) {
             Joined::Other(waiter) => {
                 add(&self.0.counters.merged);
@@ -142,7 +155,7 @@ impl Dns {
             }
             Joined::First(ticket, waiter) => {
                 // Between the look into the cache and the ticket another task may have been answered.
-                if let Some(answer) = self.cached(lookup) {
+                if let Some(answer) = from_cache.then(|| self.cached(lookup)).flatten() {
                     ticket.answer(answer.clone());
                     return answer;
                 }
