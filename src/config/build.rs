@@ -15,7 +15,7 @@ use crate::{
     origin::{Fault, Word},
     request::Stage,
     restriction::args::TempfailAction,
-    smtp::reply::ReplyCode,
+    smtp::{domain::Domain, reply::ReplyCode},
 };
 use std::{rc::Rc, time::Duration};
 
@@ -51,7 +51,24 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     // Also where its value is wrong: one fault is enough then.
     let trusted = source.text.lines().any(|line| line.trim_start().starts_with("mynetworks"));
     let loader = builder.finish(config.policy.delay_reject, config.policy.classes.len(), trusted);
-    (config, loader.faults)
+    let mut faults = loader.faults;
+    for fault in unused_lists(raw, &config) {
+        faults.here(fault, &source);
+    }
+    (config, faults)
+}
+
+/// Warnings about `untested_lists` that no restriction asks, most likely mistyped.
+fn unused_lists(raw: &Raw, config: &Config) -> Vec<Fault> {
+    let Some(Value::Texts(words)) = value(raw, "dns.untested_lists") else { return Vec::new() };
+    let used: Vec<Domain> = config.policy.dnsxl().into_iter().map(|list| list.zone).collect();
+    let unused = words.iter().filter(|word| values::zone(word).is_ok_and(|zone| !used.contains(&zone)));
+    let warning = |word: &Word| {
+        let message = format!("no restriction asks the list `{}`", word.text);
+        Fault::warning(&word.origin, word.text.chars().count(), message)
+            .help("write its zone as it stands in the restrictions, without a filter")
+    };
+    unused.map(warning).collect()
 }
 
 fn value<'a>(raw: &'a Raw, path: &str) -> Option<&'a Value> {
@@ -133,6 +150,7 @@ impl Values<'_> {
     fn dns(&mut self, config: &mut Config) {
         let dns = &mut config.dns;
         dns.nameservers = self.each("dns.nameservers", values::nameserver);
+        config.untested_lists = self.each("dns.untested_lists", values::zone);
         self.duration("dns.timeout", &mut dns.timeout);
         self.number("dns.tries", &mut dns.tries);
         self.number("dns.max_in_flight", &mut dns.max_in_flight);

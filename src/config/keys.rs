@@ -228,4 +228,7 @@ const KEYS: &[Key] = &[
         "How many questions are in flight at once; each takes a socket."),
     key("dns.cache_size", Takes::Bytes(0, 1 << 40), "\"32 MiB\"", "\"8 MiB\"",
         "How much memory the cache of answers takes at most; 0 turns it off."),
+    key("dns.untested_lists", Takes::Texts, "[]", "[\"list.example.org\"]",
+        "The DNS block and allow lists that have no test points (RFC 5782 section 5): only error codes, answers outside of \
+         127.0.0.0/8 and silence set them aside."),
 ];

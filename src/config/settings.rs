@@ -1,6 +1,6 @@
 //! The configuration as the server uses it: plain data, one `Default` beside each struct.
 
-use crate::{policy::Policy, restriction::args::Settings};
+use crate::{policy::Policy, restriction::args::Settings, smtp::domain::Domain};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -24,6 +24,8 @@ pub struct Config {
     pub settings: Settings,
     /// `[dns]`.
     pub dns: Dns,
+    /// `[dns] untested_lists`: the DNS lists without test points. Not in [`Dns`]: a change needs no new resolver.
+    pub untested_lists: Vec<Domain>,
 }
 
 impl Config {

@@ -3,7 +3,7 @@
 use super::settings::Socket;
 use crate::{
     origin::{Fault, Word},
-    smtp::domain,
+    smtp::domain::{self, Domain},
 };
 use ipnet::IpNet;
 use std::{
@@ -126,6 +126,14 @@ pub(super) fn nameserver(word: &Word) -> Result<SocketAddr, Fault> {
     server.ok_or_else(|| {
         let fault = word.error(format!("`{text}` is no DNS server"));
         fault.help("write an IP address, with a port if it is not 53: `127.0.0.1:5353`, `[::1]:5353`")
+    })
+}
+
+/// Reads the zone of a DNS list.
+pub(super) fn zone(word: &Word) -> Result<Domain, Fault> {
+    Domain::for_query(&word.text).ok_or_else(|| {
+        let fault = word.error(format!("`{}` is no DNS list", word.text));
+        fault.help("write its zone as it stands in the restrictions, such as `list.example.org`")
     })
 }
 

@@ -7,6 +7,7 @@ mod tests;
 
 use crate::{
     decision::action::Amends,
+    lookup::dnsxl::ListUse,
     origin::Origin,
     request::{Event, Stage},
     restriction::Restriction,
@@ -49,8 +50,16 @@ impl Policy {
 
     /// Which changes of a message the policy may ask for.
     pub fn amends(&self) -> Amends {
-        let entries = self.lists.iter().chain(&self.classes).flat_map(|list| &list.entries);
-        entries.fold(Amends::default(), |amends, entry| amends.union(entry.restriction.amends()))
+        self.entries().fold(Amends::default(), |amends, entry| amends.union(entry.restriction.amends()))
+    }
+
+    /// Every use of a DNS block or allow list.
+    pub fn dnsxl(&self) -> Vec<ListUse> {
+        self.entries().flat_map(|entry| entry.restriction.lists()).collect()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.lists.iter().chain(&self.classes).flat_map(|list| &list.entries)
     }
 }
 
