@@ -1,6 +1,6 @@
 //! Turns lookups into answers: the cache first, then everything that is left at once, until the deadline.
 
-use super::counters::Counters;
+use super::{counters::Counters, watch::Watch};
 use crate::{
     dns::Dns,
     lookup::{Lookup, answers::Answers},
@@ -16,21 +16,29 @@ const DEADLINE: &str = "no answer before the deadline";
 #[derive(Clone)]
 pub struct Answerer {
     dns: Arc<Dns>,
+    watch: Watch,
     counters: Arc<Counters>,
 }
 
 impl Answerer {
-    /// An answerer over a resolver.
-    pub fn new(dns: Arc<Dns>, counters: Arc<Counters>) -> Self {
-        Self { dns, counters }
+    /// An answerer over a resolver. The watch stands before and behind it.
+    pub fn new(dns: Arc<Dns>, watch: Watch, counters: Arc<Counters>) -> Self {
+        Self { dns, watch, counters }
     }
 
     /// Answers every lookup. None is left open: what has no answer at the deadline is `Temporary`.
     pub async fn answer(&self, lookups: Vec<Lookup>, answers: &mut Answers, deadline: Instant) {
         let mut open = Vec::new();
         for lookup in lookups {
+            if let Some(answer) = self.watch.set_aside(&lookup) {
+                answers.insert(lookup, answer, Duration::ZERO);
+                continue;
+            }
             match self.dns.cached(&lookup) {
-                Some(answer) => answers.insert(lookup, answer, Duration::ZERO),
+                Some(answer) => {
+                    let answer = self.watch.recall(&lookup, answer);
+                    answers.insert(lookup, answer, Duration::ZERO);
+                }
                 None => open.push(lookup),
             }
         }
@@ -46,6 +54,7 @@ impl Answerer {
                     lookup.temporary(DEADLINE)
                 }
             };
+            let answer = self.watch.hear(&lookup, answer);
             (lookup, answer, began.elapsed())
         });
         for (lookup, answer, took) in join_all(asked).await {

@@ -66,6 +66,14 @@ counters! {
     decisions_discard,
     /// Lookups that the deadline turned into temporary failures.
     lookups_timed_out,
+    /// Lookups that were not asked, since their DNS list is set aside.
+    lookups_set_aside,
+    /// Times that a DNS list was set aside.
+    lists_set_aside,
+    /// Times that a DNS list was taken back.
+    lists_taken_back,
+    /// Answers of DNS lists that are error codes or lie outside of 127.0.0.0/8; they count for nothing.
+    list_answers_void,
     /// Table searches that gave up: a pattern took too much effort, or the table says something impossible.
     configuration_faults,
     /// Changes of messages that the MTA does not let us make.

@@ -13,6 +13,7 @@ mod negotiate;
 mod opening;
 mod reload;
 mod reply;
+pub mod watch;
 
 use crate::{
     config::settings::Config,
@@ -25,6 +26,7 @@ use counters::Counters;
 use drain::Drain;
 use listener::{Bound, Gate};
 use std::{
+    convert::Infallible,
     future::Future,
     io,
     sync::{
@@ -34,6 +36,7 @@ use std::{
     time::Duration,
 };
 use tracing::{info, warn};
+use watch::Watch;
 
 /// How much longer than the grace a callback may hold up the end of the process.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -44,7 +47,19 @@ pub struct Running {
     pub config: Config,
     /// Who answers its lookups.
     pub answerer: Answerer,
-    dns: Arc<Dns>,
+    /// The watch on its DNS lists.
+    pub watch: Watch,
+    /// The resolver.
+    pub dns: Arc<Dns>,
+}
+
+impl Running {
+    /// `watch` is the one of the configuration before.
+    fn new(config: Config, dns: Arc<Dns>, watch: &Watch, counters: Arc<Counters>) -> Arc<Self> {
+        let watch = watch.follow(config.policy.dnsxl(), &config.untested_lists);
+        let answerer = Answerer::new(dns.clone(), watch.clone(), counters);
+        Arc::new(Self { config, answerer, watch, dns })
+    }
 }
 
 /// The server.
@@ -63,8 +78,8 @@ impl Server {
     pub fn new(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, DnsError> {
         let counters = Arc::new(Counters::default());
         let dns = Arc::new(Dns::new(&config.dns)?);
-        let answerer = Answerer::new(dns.clone(), counters.clone());
-        let running = RwLock::new(Arc::new(Running { config, answerer, dns }));
+        let watch = Watch::new(counters.clone());
+        let running = RwLock::new(Running::new(config, dns, &watch, counters.clone()));
         // Another process has another beginning, so that names differ over a restart within one second.
         let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
         Ok(Arc::new(Self { running, counters, clock, next }))
@@ -104,11 +119,28 @@ impl Server {
         let dns =
             if old.config.dns == config.dns { old.dns.clone() } else { Arc::new(Dns::new(&config.dns)?) };
         dns.refresh()?;
-        let answerer = Answerer::new(dns.clone(), self.counters.clone());
-        let running = Arc::new(Running { config, answerer, dns });
+        let running = Running::new(config, dns, &old.watch, self.counters.clone());
+        let watch = running.watch.clone();
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
+        // Not before: the new lists must be found.
+        watch.wake();
         self.counters.reloads.add();
         Ok(())
+    }
+
+    /// Tests all DNS lists of the policy now, and comes back when it is known which are set aside.
+    pub async fn test_lists(&self) {
+        let running = self.running();
+        running.watch.test_all(&running.dns).await;
+    }
+
+    /// Tests the DNS lists whenever they are due, those of the configuration in force.
+    async fn watch_lists(&self) -> Infallible {
+        loop {
+            let running = self.running();
+            running.watch.test_due(&running.dns).await;
+            running.watch.due().await;
+        }
     }
 
     /// Serves until `stop` completes, then lets the sessions in flight end for at most `shutdown_grace`.
@@ -143,6 +175,7 @@ impl Server {
         };
         tokio::select! {
             result = indymilter::run(gate, milter::callbacks(self), settings, shutdown) => result,
+            never = self.watch_lists() => match never {},
             () = async { over.notified().await; tokio::time::sleep(LAST_WORD).await } => Ok(()),
         }
     }
