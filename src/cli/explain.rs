@@ -4,13 +4,14 @@ use super::{Exit, Failure, columns};
 use crate::{
     config::{settings::Mode, source::Source},
     decision::{Decision, Deferrals, Verdict, text},
+    lookup::{dnsxl::ListUse, dnsxl_health::State},
     request::{
         DecisionId, Event, Request, Stage,
         envelope::{Envelope, Path},
         session::{Identity, Login, NameStatus, Session, Tls},
         subject::Subject,
     },
-    server::{Running, Server, decide},
+    server::{Running, Server, decide, watch::ListState},
     smtp::{helo::Helo, text::escaped},
     time::{Clock, SystemClock},
 };
@@ -31,7 +32,9 @@ What an MTA alone knows is not described: every address counts as foreign to
 it, and no client certificate as trusted.
 
 Without --client-name and --reverse-name the names are looked up in DNS, as
-Postfix does. Exit status 0 whatever the verdict.")]
+Postfix does. The test points of the policy's DNS lists are asked first; a list
+that cannot be believed is set aside, as the server would do. Exit status 0
+whatever the verdict.")]
 pub(super) struct Args {
     /// Configuration file
     #[arg(short, long, value_name = "FILE")]
@@ -90,13 +93,15 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let decisions = runtime.block_on(async {
         let server = Server::new(config, Arc::new(SystemClock))
             .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;
+        // A list that the server would not believe must not be believed here.
+        server.test_lists().await;
         let running = server.running();
         let mut dialogue = Dialogue::new(args, &running, size).await?;
         let decisions = dialogue.play(args).await?;
-        Ok::<_, Failure>((decisions, dialogue.session, running.config.mode))
+        Ok::<_, Failure>((decisions, dialogue.session, running.clone()))
     })?;
-    let (decisions, session, mode) = decisions;
-    if args.json { print_json(&decisions, out) } else { print(&decisions, &session, mode, &source, out) }
+    let (decisions, session, running) = decisions;
+    if args.json { print_json(&decisions, out) } else { print(&decisions, &session, &running, &source, out) }
 }
 
 fn message_size(file: &std::path::Path) -> Result<u64, Failure> {
@@ -228,15 +233,16 @@ fn named(args: &Args) -> Option<Identity> {
 fn print(
     decisions: &[Decision],
     session: &Session,
-    mode: Mode,
+    running: &Running,
     source: &Source,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let client = session.client.host();
     writeln!(out, "{}, by {source}", escaped(&client))?;
-    if mode == Mode::Observe {
+    if running.config.mode == Mode::Observe {
         writeln!(out, "mode = \"observe\": nothing of this takes effect")?;
     }
+    print_lists(&running.watch.states(), out)?;
     if decisions.is_empty() {
         writeln!(
             out,
@@ -254,8 +260,54 @@ fn print(
     Ok(())
 }
 
+/// The DNS lists that are not believed, and why.
+fn print_lists(lists: &[ListState], out: &mut dyn Write) -> Result<(), Failure> {
+    for ListState { list: ListUse { zone, origin, .. }, state } in lists {
+        match state {
+            State::SetAside(trouble) => {
+                writeln!(out, "list {zone} ({origin}) is set aside: it {trouble}; {}", trouble.advice())?;
+            }
+            State::Unknown => writeln!(out, "list {zone} ({origin}) cannot be tested: nothing answers")?,
+            State::Sound => {}
+        }
+    }
+    Ok(())
+}
+
 fn print_json(decisions: &[Decision], out: &mut dyn Write) -> Result<(), Failure> {
     serde_json::to_writer_pretty(&mut *out, decisions).map_err(|e| Failure::from(std::io::Error::from(e)))?;
     writeln!(out)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        lookup::{dnsxl::ListKind, dnsxl_health::Trouble},
+        origin::Origin,
+        smtp::domain::Domain,
+    };
+
+    #[test]
+    fn lists_that_are_not_believed_are_named_with_the_reason() {
+        let states = [
+            ("good.example", State::Sound),
+            ("dead.example", State::SetAside(Trouble::ListsNothing(ListKind::Name))),
+            ("dark.example", State::Unknown),
+        ];
+        let lists = states.map(|(zone, state)| {
+            let zone = Domain::for_query(zone).unwrap();
+            let origin = Origin::new("mailward.toml", 7, 1);
+            ListState { list: ListUse { zone, kind: ListKind::Name, allows: false, origin }, state }
+        });
+        let mut out = Vec::new();
+        assert!(print_lists(&lists, &mut out).is_ok());
+        let want = "\
+list dead.example (mailward.toml:7) is set aside: it does not list the test name TEST: it is closed, or no list of \
+names; remove the list if it is closed; name it in [dns] untested_lists if it has no test points
+list dark.example (mailward.toml:7) cannot be tested: nothing answers
+";
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
 }
