@@ -20,7 +20,7 @@
 //! L4 policy                         the loop: the first decisive answer wins
 //!    -- up to here pure: no async, clock, file, socket, log, randomness --
 //! L5 config                         mailward.toml to Config, collecting every fault
-//! L6 dns                            adapters; they know L0, L1 and their own settings, not each other
+//! L6 dns  policy_service            adapters; they know L0, L1 and their own settings, not each other
 //! L7 server  log                    the milter: events to requests, verdicts to statuses
 //! L8 cli  main                      the commands
 //! ```
@@ -52,6 +52,7 @@ pub mod log;
 pub mod lookup;
 pub mod origin;
 pub mod policy;
+pub mod policy_service;
 pub mod request;
 pub mod restriction;
 pub mod server;

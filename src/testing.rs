@@ -13,6 +13,7 @@ use crate::{
     lookup::{
         Lookup, Lookups,
         answers::{Answer, Answers, DnsAnswer, Mx},
+        policy::{Endpoint, PolicyQuestion},
     },
     origin::{Fault, Origin, Word},
     policy::{Entry, List},
@@ -172,6 +173,12 @@ fn values<T>(text: &str, value: impl Fn(&str) -> T) -> DnsAnswer<T> {
 fn mx(text: &str) -> Mx {
     let (preference, exchange) = text.split_once(' ').unwrap_or(("10", text));
     Mx { preference: preference.parse().unwrap(), exchange: exchange.into() }
+}
+
+/// A question that writes, told from others by its number.
+pub(crate) fn policy_question(number: u8) -> PolicyQuestion {
+    let service = Endpoint::Unix(format!("/{number}").into());
+    PolicyQuestion { service, time_limit: Duration::from_secs(1), attributes: "".into() }
 }
 
 /// The rule of a list entry, with the default settings.

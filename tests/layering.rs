@@ -18,7 +18,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (3, &["restriction"]),
     (4, &["policy"]),
     (5, &["config"]),
-    (6, &["dns"]),
+    (6, &["dns", "policy_service"]),
     (7, &["server", "log"]),
     (8, &["cli", "main", "lib"]),
 ];

@@ -137,11 +137,7 @@ impl<'a> Dialogue<'a> {
         session.helo = args.helo.as_ref().map(|name| Helo::from_wire(name.as_bytes()));
         session.login =
             args.login.as_ref().map(|name| Login { method: "PLAIN".to_owned(), name: name.clone() });
-        session.tls = args.tls.then(|| Tls {
-            version: "TLSv1.3".to_owned(),
-            cipher: String::new(),
-            cert_subject: None,
-        });
+        session.tls = args.tls.then(|| Tls { version: "TLSv1.3".to_owned(), ..Tls::default() });
         let envelope = Envelope { sender: args.from.as_deref().map(Path::new), size, ..Envelope::default() };
         let carried = Deferrals::default();
         Ok(Self { running, session, envelope, carried, count: 0, with_message: size.is_some() })
@@ -205,7 +201,8 @@ impl<'a> Dialogue<'a> {
             now,
             carried: &self.carried,
         };
-        let decision = decide::decide(policy, &request, &self.running.answerer, deadline(self.running)).await;
+        let answerer = self.running.answerer.reading_only();
+        let decision = decide::decide(policy, &request, &answerer, deadline(self.running)).await;
         decision.map(Some).map_err(|e| Failure::Says(Exit::Unavailable, e.to_string()))
     }
 }

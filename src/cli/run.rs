@@ -198,7 +198,9 @@ fn raise_file_limit(config: &Config) {
         warn!("cannot raise the limit of open files: {e}");
     }
     let Some(files) = getrlimit(Resource::Nofile).current else { return };
-    let needed = config.limits.max_sessions as u64 + config.dns.max_in_flight as u64 + OTHER_FILES;
+    // A session asks one policy service at a time.
+    let policy = config.policy_service.max_in_flight.min(config.limits.max_sessions) as u64;
+    let needed = config.limits.max_sessions as u64 + config.dns.max_in_flight as u64 + policy + OTHER_FILES;
     if files < needed {
         warn!(
             "{files} open files allowed, but max_sessions, [dns] max_in_flight and the rest may need {needed}: \

@@ -30,6 +30,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     values.socket(&mut config.socket);
     values.dns(&mut config);
     values.settings(&mut config);
+    values.policy_service(&mut config);
     let Values { faults, .. } = values;
 
     let classes: Vec<&Setting> =
@@ -204,6 +205,21 @@ impl Values<'_> {
             self.tempfail("unknown_helo_hostname_tempfail_action").unwrap_or(both);
         settings.unknown_address_tempfail_action =
             self.tempfail("unknown_address_tempfail_action").unwrap_or(both);
+    }
+
+    fn policy_service(&mut self, config: &mut Config) {
+        let defaults = &mut config.settings.policy_service;
+        if let Some(Value::Text(word)) = value(self.raw, "policy_service.default_action")
+            && word.text != defaults.default_action.text
+        {
+            defaults.default_action = word.clone();
+        }
+        self.duration("policy_service.timeout", &mut defaults.time_limit);
+        self.number("policy_service.max_in_flight", &mut config.policy_service.max_in_flight);
+        if defaults.time_limit >= config.limits.decision_deadline {
+            let message = "decision_deadline is not longer, and cuts the request off";
+            self.warn("policy_service.timeout", message, "set it below decision_deadline");
+        }
     }
 
     fn bool(&self, path: &str, target: &mut bool) {

@@ -231,4 +231,13 @@ const KEYS: &[Key] = &[
     key("dns.untested_lists", Takes::Texts, "[]", "[\"list.example.org\"]",
         "The DNS block and allow lists that have no test points (RFC 5782 section 5): only error codes, answers outside of \
          127.0.0.0/8 and silence set them aside."),
+    key("policy_service.default_action", Takes::Text, "\"451 4.3.5 Server configuration problem\"", "\"DUNNO\"",
+        "As smtpd_policy_service_default_action: what check_policy_service does when the service gives no answer; an action \
+         of access tables, or a class."),
+    key("policy_service.timeout", Takes::Span(Duration::from_millis(10), seconds(600)), "\"10s\"", "\"5s\"",
+        "As smtpd_policy_service_timeout: how long a request to a policy service may take. Postfix: 100 s; here: less, to be \
+         below decision_deadline."),
+    key("policy_service.max_in_flight", Takes::Number(1, 65_536), "100", "20",
+        "How many requests to one policy service are in flight at once; each takes a socket. Further ones wait within \
+         their time limit."),
 ];

@@ -21,7 +21,7 @@ use crate::{
         elsewhere,
     },
 };
-use std::{collections::HashMap, rc::Rc};
+use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 /// How many words behind a name a restriction is offered; the longest takes one.
 const ARGUMENTS: usize = 8;
@@ -67,6 +67,7 @@ impl<'a> Builder<'a> {
             names.insert(name.text.clone(), ClassId(number));
         }
         loader.classes = classes.len();
+        let settings = Settings { classes: Arc::new(names.clone()), ..settings };
         loader.names = names;
         Self { loader, settings, uses: Uses::default() }
     }

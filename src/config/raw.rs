@@ -273,6 +273,10 @@ fn help_for_unknown(prefix: &str, name: &str) -> Option<String> {
         };
     }
     match name {
+        "smtpd_policy_service_default_action" | "smtpd_policy_service_timeout" => {
+            let key = name.trim_start_matches("smtpd_policy_service_");
+            return Some(format!("write it as `{key}` below [policy_service]"));
+        }
         "smtpd_delay_reject" => return Some("write it as `delay_reject`".to_owned()),
         "smtpd_restriction_classes" => return Some("define classes below [classes]".to_owned()),
         _ => {}
@@ -284,7 +288,9 @@ fn help_for_unknown(prefix: &str, name: &str) -> Option<String> {
             None => format!("`{name}` stands above the first [section]"),
         });
     }
-    let sections = ["restrictions", "classes", "codes", "dns"].into_iter().filter(|_| prefix.is_empty());
+    let sections = ["restrictions", "classes", "codes", "dns", "policy_service"]
+        .into_iter()
+        .filter(|_| prefix.is_empty());
     let siblings = keys::keys().iter().filter_map(|key| key.path.strip_prefix(prefix));
     let siblings = siblings.filter(|rest| !rest.contains(['.', '*'])).chain(sections);
     did_you_mean(name, siblings).map(|key| format!("did you mean `{key}`?"))

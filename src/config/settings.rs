@@ -26,6 +26,8 @@ pub struct Config {
     pub dns: Dns,
     /// `[dns] untested_lists`: the DNS lists without test points. Not in [`Dns`]: a change needs no new resolver.
     pub untested_lists: Vec<Domain>,
+    /// `[policy_service]`, as far as the services are asked by it.
+    pub policy_service: PolicyService,
 }
 
 impl Config {
@@ -148,5 +150,18 @@ impl Default for Dns {
             max_in_flight: 512,
             cache_size: 32 << 20,
         }
+    }
+}
+
+/// `[policy_service]`: limits of the requests to policy services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyService {
+    /// Requests in flight to each service; further ones wait within their time limit. Default 100.
+    pub max_in_flight: usize,
+}
+
+impl Default for PolicyService {
+    fn default() -> Self {
+        Self { max_in_flight: 100 }
     }
 }

@@ -170,7 +170,6 @@ fn wire_name(lookup: &Lookup) -> Option<Name> {
             Name::from_labels(name.as_str().split('.').map(str::as_bytes)).ok()
         }
         Lookup::Ptr(address) => Some(Name::from(*address)),
-        #[cfg(test)]
-        Lookup::Write(_) => None,
+        Lookup::Policy(_) => None,
     }
 }

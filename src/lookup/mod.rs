@@ -7,9 +7,11 @@ pub mod answers;
 pub mod dnsxl;
 pub mod dnsxl_health;
 pub mod identity;
+pub mod policy;
 
 use crate::smtp::domain::Domain;
 use answers::{Answer, Answered, Answers, DnsAnswer, DnsStatus, Mx};
+use policy::{PolicyAnswer, PolicyQuestion};
 use serde::Serialize;
 use std::{
     fmt,
@@ -33,9 +35,8 @@ pub enum Lookup {
     Txt(Domain),
     /// The names of an address.
     Ptr(IpAddr),
-    /// Something that writes, for the tests of the loop: no rule of this crate asks it yet.
-    #[cfg(test)]
-    Write(u8),
+    /// What a policy service says. It may keep a greylist or count.
+    Policy(Box<PolicyQuestion>),
 }
 
 impl Lookup {
@@ -44,20 +45,18 @@ impl Lookup {
     pub fn writes(&self) -> bool {
         match self {
             Self::A(_) | Self::Aaaa(_) | Self::Mx(_) | Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => false,
-            #[cfg(test)]
-            Self::Write(_) => true,
+            Self::Policy(_) => true,
         }
     }
 
-    /// The answer "no such records", in the question's type.
+    /// The answer "no such records", in the question's type; to a policy service that nobody asked.
     pub fn not_found(&self) -> Answer {
         match self {
             Self::A(_) => Answer::A(DnsAnswer::NotFound),
             Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::NotFound),
             Self::Mx(_) => Answer::Mx(DnsAnswer::NotFound),
             Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::NotFound),
-            #[cfg(test)]
-            Self::Write(_) => Answer::Text(DnsAnswer::NotFound),
+            Self::Policy(_) => Answer::Policy(PolicyAnswer::NotAsked),
         }
     }
 
@@ -68,8 +67,7 @@ impl Lookup {
             Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::SetAside),
             Self::Mx(_) => Answer::Mx(DnsAnswer::SetAside),
             Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::SetAside),
-            #[cfg(test)]
-            Self::Write(_) => Answer::Text(DnsAnswer::SetAside),
+            Self::Policy(_) => Answer::Policy(PolicyAnswer::NotAsked),
         }
     }
 
@@ -80,8 +78,7 @@ impl Lookup {
             Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::Temporary(reason)),
             Self::Mx(_) => Answer::Mx(DnsAnswer::Temporary(reason)),
             Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::Temporary(reason)),
-            #[cfg(test)]
-            Self::Write(_) => Answer::Text(DnsAnswer::Temporary(reason)),
+            Self::Policy(_) => Answer::Policy(PolicyAnswer::Failed(reason)),
         }
     }
 }
@@ -96,8 +93,7 @@ impl fmt::Display for Lookup {
             Self::Ns(name) => write!(f, "NS {name}"),
             Self::Txt(name) => write!(f, "TXT {name}"),
             Self::Ptr(address) => write!(f, "PTR {address}"),
-            #[cfg(test)]
-            Self::Write(number) => write!(f, "WRITE {number}"),
+            Self::Policy(question) => question.fmt(f),
         }
     }
 }
@@ -260,11 +256,13 @@ impl<'a> Lookups<'a> {
         }
     }
 
-    /// Asks something that writes, for the tests of the loop.
-    #[cfg(test)]
-    pub(crate) fn write(&mut self, number: u8) -> Result<&'a DnsAnswer<Arc<str>>, Pending> {
-        match self.ask(Lookup::Write(number)) {
-            Some(Answer::Text(answer)) => Ok(answer),
+    /// What a policy service says. It is asked only when everything else would permit.
+    ///
+    /// # Errors
+    /// [`Pending`] until the answer is there.
+    pub fn policy(&mut self, question: PolicyQuestion) -> Result<&'a PolicyAnswer, Pending> {
+        match self.ask(Lookup::Policy(Box::new(question))) {
+            Some(Answer::Policy(answer)) => Ok(answer),
             _ => Err(Pending(())),
         }
     }
@@ -301,7 +299,7 @@ impl<'a> Lookups<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::zone;
+    use crate::testing::{policy_question, zone};
 
     fn domain(name: &str) -> Domain {
         Domain::for_query(name).unwrap()
@@ -321,10 +319,11 @@ mod tests {
     fn a_question_that_writes_is_never_asked_ahead() {
         let dns = zone("");
         let mut lookups = Lookups::new(&dns);
-        lookups.ahead([Lookup::Write(1)]);
+        let question = policy_question(1);
+        lookups.ahead([Lookup::Policy(Box::new(question.clone()))]);
         assert_eq!(lookups.take_wanted(), []);
-        assert!(lookups.write(1).is_err());
-        assert_eq!(lookups.take_wanted(), [Lookup::Write(1)]);
+        assert!(lookups.policy(question.clone()).is_err());
+        assert_eq!(lookups.take_wanted(), [Lookup::Policy(Box::new(question))]);
     }
 
     #[test]

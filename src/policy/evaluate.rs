@@ -39,6 +39,8 @@ pub fn evaluate(policy: &Policy, request: &Request<'_>, answers: &Answers) -> Pr
         return Progress::Wants(run.wanted);
     }
     if verdict.is_none() && run.slots.if_permit.is_none() && !run.late.is_empty() {
+        // One at a time: the first may refuse, and then the next must not have written.
+        run.late.truncate(1);
         return Progress::Wants(run.late);
     }
     Progress::Done(Box::new(run.finish(verdict)))

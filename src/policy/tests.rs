@@ -19,7 +19,7 @@ use crate::{
         domain::Domain,
         reply::{Enhanced, Reply, ReplyCode},
     },
-    testing::{Mail, list, zone},
+    testing::{Mail, list, policy_question, zone},
 };
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl Restriction for Asks {
             lookups.a(Some(name))?;
         }
         if let Some(number) = self.writes {
-            lookups.write(number)?;
+            lookups.policy(policy_question(number))?;
         }
         Ok(self.says.clone())
     }
@@ -296,7 +296,7 @@ fn a_lookup_that_writes_is_asked_only_when_all_else_permits() {
 
     let policy = list(asks(&["a.example"], Action::Dunno));
     assert_eq!(wanted(&policy, &mail, &Answers::new()), ["A a.example"], "never asked ahead");
-    assert_eq!(wanted(&policy, &mail, &known), ["WRITE 1"], "asked at last");
+    assert_eq!(wanted(&policy, &mail, &known), ["POLICY unix:/1"], "asked at last");
 
     let policy = list(asks(&["a.example"], reject(554, "no")));
     assert_eq!(verdict(&decided(&policy, &mail, &known)), "554 5.7.1 no", "not asked before a reject");
@@ -306,12 +306,25 @@ fn a_lookup_that_writes_is_asked_only_when_all_else_permits() {
 
     let policy = list(asks(&["a.example"], Action::Ok));
     let mut all = known.clone();
-    all.insert(Lookup::Write(1), Lookup::Write(1).not_found(), Duration::ZERO);
+    let question = Lookup::Policy(Box::new(policy_question(1)));
+    all.insert(question.clone(), question.not_found(), Duration::ZERO);
     assert_eq!(
         verdict(&decided(&policy, &mail, &all)),
         "450 4.7.1 wait",
         "its answer counts in its own place"
     );
+}
+
+#[test]
+fn of_two_lookups_that_write_the_second_waits_for_the_first() {
+    let first = Lookup::Policy(Box::new(policy_question(1)));
+    let mut known = Answers::new();
+    known.insert(first.clone(), first.not_found(), Duration::ZERO);
+    let mail = Mail::new();
+    let list = |says| entries(Stage::Recipient, vec![writes(1, says), writes(2, Action::Dunno)]);
+    assert_eq!(wanted(&list(Action::Dunno), &mail, &Answers::new()), ["POLICY unix:/1"]);
+    assert_eq!(wanted(&list(Action::Dunno), &mail, &known), ["POLICY unix:/2"]);
+    assert_eq!(verdict(&decided(&list(reject(554, "no")), &mail, &known)), "554 5.7.1 no");
 }
 
 #[test]

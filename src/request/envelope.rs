@@ -1,5 +1,6 @@
 //! The message's envelope: sender, recipients so far, parameters of MAIL.
 
+use super::DecisionId;
 use crate::smtp::address::Address;
 use serde::Serialize;
 
@@ -43,4 +44,8 @@ pub struct Envelope {
     pub smtputf8: bool,
     /// The queue id, macro `i`; Postfix has none before the second recipient.
     pub queue_id: Option<String>,
+    /// The `AUTH` parameter of MAIL, macro `{auth_author}`.
+    pub auth_author: Option<String>,
+    /// The name of the message, the same for all its recipients: that of a decision, whatever became of it.
+    pub instance: Option<DecisionId>,
 }

@@ -157,15 +157,19 @@ pub struct Login {
 }
 
 /// The session's encryption.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tls {
     /// The protocol, `{tls_version}`.
     pub version: String,
     /// The cipher, `{cipher}`.
     pub cipher: String,
+    /// The size of its key in bits, `{cipher_bits}`.
+    pub cipher_bits: Option<u32>,
     /// The common name of the client certificate, `{cert_subject}`: Postfix sends it only for a certificate that a
     /// trusted authority signed.
     pub cert_subject: Option<String>,
+    /// The common name of who signed it, `{cert_issuer}`, under the same condition.
+    pub cert_issuer: Option<String>,
 }
 
 /// The MTA's own side of the connection.

@@ -1,13 +1,13 @@
 //! What a restriction is made from: its words, the settings, and the tables it names.
 
 use crate::{
-    decision::action::Action,
-    origin::{Fault, Word},
+    decision::action::{Action, ClassId},
+    origin::{Fault, Origin, Word},
     smtp::reply::{Reply, ReplyCode},
     table::AccessTable,
 };
 use ipnet::IpNet;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// What happens when something could not be found out: postconf(5) reject_tempfail_action and its siblings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -47,6 +47,19 @@ pub struct Settings {
     pub unknown_helo_hostname_tempfail_action: TempfailAction,
     /// `unknown_address_tempfail_action`.
     pub unknown_address_tempfail_action: TempfailAction,
+    /// `[policy_service]`, as far as entries are made from it.
+    pub policy_service: PolicyService,
+    /// The classes that can be named at run time.
+    pub classes: Arc<HashMap<String, ClassId>>,
+}
+
+/// What check_policy_service takes where the entry says nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyService {
+    /// Time for one request. Default 10 s, below `decision_deadline`.
+    pub time_limit: Duration,
+    /// The action when there is no answer. Default `451 4.3.5 Server configuration problem`.
+    pub default_action: Word,
 }
 
 /// The reply codes, by Postfix's names.
@@ -89,6 +102,20 @@ impl Default for Settings {
             codes: Codes::default(),
             unknown_helo_hostname_tempfail_action: TempfailAction::default(),
             unknown_address_tempfail_action: TempfailAction::default(),
+            policy_service: PolicyService::default(),
+            classes: Arc::default(),
+        }
+    }
+}
+
+impl Default for PolicyService {
+    fn default() -> Self {
+        Self {
+            time_limit: Duration::from_secs(10),
+            default_action: Word {
+                text: "451 4.3.5 Server configuration problem".to_owned(),
+                origin: Origin::builtin("default"),
+            },
         }
     }
 }

@@ -118,7 +118,6 @@ static TABLE: &[Elsewhere] = &[
     later("check_recipient_a_access"),
     later("check_recipient_mx_access"),
     later("check_recipient_ns_access"),
-    later("check_policy_service"),
     later("check_sasl_access"),
     later("permit_inet_interfaces"),
     later("reject_multi_recipient_bounce"),

@@ -4,6 +4,7 @@
 
 pub mod args;
 mod check_access;
+mod check_policy_service;
 pub mod class;
 mod defer_if;
 pub mod elsewhere;
@@ -98,6 +99,7 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         reject_unknown_domain::KINDS,
         reject_unknown_client::KINDS,
         check_access::KINDS,
+        check_policy_service::KINDS,
     ];
     families.into_iter().flatten()
 }

@@ -58,6 +58,7 @@ mod tests {
             version: "TLSv1.3".to_owned(),
             cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
             cert_subject: subject.map(str::to_owned),
+            ..Tls::default()
         };
         let cases = [
             (None, "dunno"),

@@ -1,9 +1,15 @@
-//! Turns lookups into answers: the cache first, then everything that is left at once, until the deadline.
+//! Turns lookups into answers: the cache first, then everything that is left at once, until the deadline. Each lookup
+//! goes to its adapter.
 
 use super::{counters::Counters, watch::Watch};
 use crate::{
     dns::Dns,
-    lookup::{Lookup, answers::Answers},
+    lookup::{
+        Lookup,
+        answers::{Answer, Answers},
+        policy::PolicyAnswer,
+    },
+    policy_service::PolicyServices,
 };
 use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
@@ -17,28 +23,29 @@ const DEADLINE: &str = "no answer before the deadline";
 pub struct Answerer {
     dns: Arc<Dns>,
     watch: Watch,
+    services: Arc<PolicyServices>,
     counters: Arc<Counters>,
+    /// Nothing is asked that writes.
+    reads_only: bool,
 }
 
 impl Answerer {
-    /// An answerer over a resolver. The watch stands before and behind it.
-    pub fn new(dns: Arc<Dns>, watch: Watch, counters: Arc<Counters>) -> Self {
-        Self { dns, watch, counters }
+    /// An answerer over a resolver and the policy services. The watch stands before and behind the resolver.
+    pub fn new(dns: Arc<Dns>, watch: Watch, services: Arc<PolicyServices>, counters: Arc<Counters>) -> Self {
+        Self { dns, watch, services, counters, reads_only: false }
+    }
+
+    /// The same for commands that change nothing: what writes is not asked, and says so.
+    pub fn reading_only(&self) -> Self {
+        Self { reads_only: true, ..self.clone() }
     }
 
     /// Answers every lookup. None is left open: what has no answer at the deadline is `Temporary`.
     pub async fn answer(&self, lookups: Vec<Lookup>, answers: &mut Answers, deadline: Instant) {
         let mut open = Vec::new();
         for lookup in lookups {
-            if let Some(answer) = self.watch.set_aside(&lookup) {
-                answers.insert(lookup, answer, Duration::ZERO);
-                continue;
-            }
-            match self.dns.cached(&lookup) {
-                Some(answer) => {
-                    let answer = self.watch.recall(&lookup, answer);
-                    answers.insert(lookup, answer, Duration::ZERO);
-                }
+            match self.known(&lookup) {
+                Some(answer) => answers.insert(lookup, answer, Duration::ZERO),
                 None => open.push(lookup),
             }
         }
@@ -47,7 +54,7 @@ impl Answerer {
         }
         let asked = open.into_iter().map(|lookup| async {
             let began = Instant::now();
-            let answer = match timeout_at(deadline, self.dns.ask(&lookup)).await {
+            let answer = match timeout_at(deadline, self.ask(&lookup)).await {
                 Ok(answer) => answer,
                 Err(_) => {
                     self.counters.lookups_timed_out.add();
@@ -59,6 +66,40 @@ impl Answerer {
         });
         for (lookup, answer, took) in join_all(asked).await {
             answers.insert(lookup, answer, took);
+        }
+    }
+
+    /// The answer that takes no time.
+    fn known(&self, lookup: &Lookup) -> Option<Answer> {
+        match lookup {
+            Lookup::Policy(_) => self.reads_only.then(|| lookup.not_found()),
+            Lookup::A(_)
+            | Lookup::Aaaa(_)
+            | Lookup::Mx(_)
+            | Lookup::Ns(_)
+            | Lookup::Txt(_)
+            | Lookup::Ptr(_) => self.watch.set_aside(lookup).or_else(|| {
+                let answer = self.dns.cached(lookup)?;
+                Some(self.watch.recall(lookup, answer))
+            }),
+        }
+    }
+
+    async fn ask(&self, lookup: &Lookup) -> Answer {
+        match lookup {
+            Lookup::Policy(question) => {
+                let answer = self.services.ask(question).await;
+                if matches!(answer, PolicyAnswer::Failed(_)) {
+                    self.counters.policy_services_failed.add();
+                }
+                Answer::Policy(answer)
+            }
+            Lookup::A(_)
+            | Lookup::Aaaa(_)
+            | Lookup::Mx(_)
+            | Lookup::Ns(_)
+            | Lookup::Txt(_)
+            | Lookup::Ptr(_) => self.dns.ask(lookup).await,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::{Running, negotiate::Agreed};
 use crate::{
     decision::{Deferrals, action::Amendment},
     request::{
+        DecisionId,
         envelope::{Envelope, Path},
         session::{Client, Identity, Login, Server, Session, Tls},
     },
@@ -112,11 +113,16 @@ impl Conversation {
     }
 
     /// MAIL: a new message begins, whatever became of the one before.
-    pub(super) fn mail(&mut self, arguments: &[CString], macros: &Macros) {
+    pub(super) fn mail(&mut self, arguments: &[CString], macros: &Macros, instance: DecisionId) {
         self.session.login = get(macros, c"{auth_authen}")
             .map(|name| Login { method: get(macros, c"{auth_type}").unwrap_or_default(), name });
         self.session.tls = tls(macros).or_else(|| self.session.tls.take());
-        let mut envelope = Envelope { sender: Some(path(arguments, macros, &SENDER)), ..Envelope::default() };
+        let mut envelope = Envelope {
+            sender: Some(path(arguments, macros, &SENDER)),
+            auth_author: get(macros, c"{auth_author}"),
+            instance: Some(instance),
+            ..Envelope::default()
+        };
         for argument in arguments.iter().skip(1) {
             let argument = text::from_wire(argument.to_bytes());
             match argument.split_once('=') {
@@ -217,7 +223,9 @@ fn tls(macros: &Macros) -> Option<Tls> {
     Some(Tls {
         version: get(macros, c"{tls_version}")?,
         cipher: get(macros, c"{cipher}").unwrap_or_default(),
+        cipher_bits: get(macros, c"{cipher_bits}").and_then(|bits| bits.parse().ok()),
         cert_subject: get(macros, c"{cert_subject}").filter(|_| trusted),
+        cert_issuer: get(macros, c"{cert_issuer}").filter(|_| trusted),
     })
 }
 

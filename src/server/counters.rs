@@ -74,7 +74,10 @@ counters! {
     lists_taken_back,
     /// Answers of DNS lists that are error codes or lie outside of 127.0.0.0/8; they count for nothing.
     list_answers_void,
-    /// Table searches that gave up: a pattern took too much effort, or the table says something impossible.
+    /// Requests to policy services without an answer, for which default_action counted.
+    policy_services_failed,
+    /// Table searches that gave up, because a pattern took too much effort, and tables and policy services that say
+    /// something impossible.
     configuration_faults,
     /// Changes of messages that the MTA does not let us make.
     amendments_unavailable,

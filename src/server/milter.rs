@@ -121,7 +121,7 @@ impl Server {
     async fn mail(&self, cx: &mut Context<Conversation>, args: Vec<CString>) -> Status {
         let Context { data: Some(conversation), macros, reply } = cx else { return self.lost(Event::Mail) };
         let handled = async {
-            conversation.mail(&args, macros);
+            conversation.mail(&args, macros, self.next_id(self.clock.now()));
             let enforced = conversation.running.config.mode == Mode::Enforce;
             if let Some(refusal) = conversation.helo_refusal.as_ref().filter(|_| enforced) {
                 return Ok(reply::refuse(refusal, reply, &self.counters));

@@ -18,6 +18,7 @@ pub mod watch;
 use crate::{
     config::settings::Config,
     dns::{Dns, DnsError},
+    policy_service::PolicyServices,
     request::DecisionId,
     time::{Clock, Timestamp},
 };
@@ -57,7 +58,8 @@ impl Running {
     /// `watch` is the one of the configuration before.
     fn new(config: Config, dns: Arc<Dns>, watch: &Watch, counters: Arc<Counters>) -> Arc<Self> {
         let watch = watch.follow(config.policy.dnsxl(), &config.untested_lists);
-        let answerer = Answerer::new(dns.clone(), watch.clone(), counters);
+        let services = Arc::new(PolicyServices::new(&config.policy_service));
+        let answerer = Answerer::new(dns.clone(), watch.clone(), services, counters);
         Arc::new(Self { config, answerer, watch, dns })
     }
 }
