@@ -15,6 +15,7 @@ pub mod dns;
 pub mod login;
 pub mod mailward;
 pub mod milter;
+pub mod policy_server;
 pub mod postfix;
 pub mod sink;
 pub mod wire;
