@@ -9,6 +9,7 @@
 mod support;
 
 use std::{
+    collections::HashMap,
     env, fs,
     net::{Ipv4Addr, SocketAddr},
     os::unix::fs::{PermissionsExt, chown},
@@ -19,6 +20,7 @@ use support::{
     dns::DnsServer,
     login,
     mailward::MailwardInstance,
+    policy_server::{Asked, PolicyServer},
     postfix::{PostfixInstance, Setup, available, id_of, own_directory, own_loopback, say},
     sink::Sink,
 };
@@ -29,6 +31,8 @@ struct Stage {
     directory: PathBuf,
     nameserver: Ipv4Addr,
     _dns: DnsServer,
+    /// By the file's name, for those with a table `policy`.
+    services: HashMap<String, PolicyServer>,
     sink: Sink,
 }
 
@@ -41,15 +45,20 @@ impl Stage {
         assert!(!dialogues.is_empty(), "there is no dialogue {wanted:?}");
         dialogues.retain(|file| file.only.is_none_or(|only| only == side));
         let directory = own_directory("tables");
+        let mut services = HashMap::new();
         for dialogue in &dialogues {
-            fs::create_dir(directory.join(dialogue.name())).unwrap();
-            dialogue.write_tables(&directory.join(dialogue.name()));
+            let tables = directory.join(dialogue.name());
+            fs::create_dir(&tables).unwrap();
+            dialogue.write_tables(&tables);
+            if tables.join("policy").exists() {
+                services.insert(dialogue.name(), PolicyServer::from_file(&tables.join("policy")));
+            }
         }
         // libresolv knows no other port than 53.
         let nameserver = own_loopback();
         let zone = fs::read_to_string(root.join("zone")).unwrap();
         let dns = DnsServer::start_at(&zone, SocketAddr::from((nameserver, 53))).unwrap();
-        Self { dialogues, directory, nameserver, _dns: dns, sink: Sink::start() }
+        Self { dialogues, directory, nameserver, _dns: dns, services, sink: Sink::start() }
     }
 
     fn tables(&self, dialogue: &Dialogue) -> PathBuf {
@@ -61,10 +70,24 @@ impl Stage {
         PostfixInstance::start(&Setup { main_cf, services, chroot, nameserver: Some(self.nameserver) })
     }
 
+    /// The parameters of an smtpd whose own lists decide.
+    fn main_cf(&self, dialogue: &Dialogue) -> Vec<String> {
+        let lines = dialogue.main_cf(&self.tables(dialogue)).into_iter();
+        lines.map(|line| self.with_service(dialogue, line)).collect()
+    }
+
     /// The file's mailward.toml, without socket.
     fn policy(&self, dialogue: &Dialogue) -> String {
-        let policy = dialogue.policy(&self.tables(dialogue));
+        let policy = self.with_service(dialogue, dialogue.policy(&self.tables(dialogue)));
         format!("{policy}[dns]\nnameservers = [\"{}:53\"]\n", self.nameserver)
+    }
+
+    /// `$POLICY` is where the file's policy server listens.
+    fn with_service(&self, dialogue: &Dialogue, text: String) -> String {
+        match self.services.get(&dialogue.name()) {
+            Some(service) => text.replace("$POLICY", &service.address().to_string()),
+            None => text,
+        }
     }
 
     /// Plays a file and prints how many replies were compared; the faults come back.
@@ -95,7 +118,7 @@ fn postfix_itself_answers_as_the_dialogues_say() {
         return;
     }
     let stage = Stage::set(Side::Postfix);
-    let services = stage.dialogues.iter().map(|dialogue| dialogue.main_cf(&stage.tables(dialogue))).collect();
+    let services = stage.dialogues.iter().map(|dialogue| stage.main_cf(dialogue)).collect();
     let postfix = stage.postfix(services, true);
     let mut all = Vec::new();
     for (service, dialogue) in stage.dialogues.iter().enumerate() {
@@ -131,6 +154,46 @@ fn mailward_answers_as_postfix_does() {
         assert!(status.success(), "{}: mailward ended with {status}", dialogue.name());
     }
     assert!(all.is_empty(), "{}\n{}", all.join("\n"), log_of(&postfix));
+}
+
+/// What one side's lists ask the service of the file policy_service about the recipient `dunno`, by the recipient list.
+fn asked_about_dunno(side: Side) -> Option<String> {
+    let stage = Stage::set(side);
+    let dialogue = stage.dialogues.iter().find(|dialogue| dialogue.name() == "policy_service")?;
+    let filter = (side == Side::Milter).then(|| MailwardInstance::start(&stage.policy(dialogue)));
+    let parameters = match &filter {
+        Some(filter) => {
+            let milter = format!("smtpd_milters = {}", filter.socket());
+            vec![milter, "milter_default_action = tempfail".to_owned()]
+        }
+        None => stage.main_cf(dialogue),
+    };
+    let postfix = stage.postfix(vec![parameters], true);
+    let (faults, _) = stage.play(dialogue, side, &postfix, 0);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let asked = stage.services.get("policy_service")?.asked();
+    let about = |asked: &&Asked| asked.get("recipient").starts_with("dunno@");
+    let request = asked.iter().filter(about).find(|asked| asked.get("policy_context").is_empty());
+    Some(request?.text.clone())
+}
+
+#[test]
+fn a_policy_service_is_told_by_mailward_what_postfix_tells_it() {
+    if !available("the requests to a policy service") {
+        return;
+    }
+    let Some(theirs) = asked_about_dunno(Side::Postfix) else { return };
+    let ours = asked_about_dunno(Side::Milter).expect("mailward asks too");
+    // What differs from session to session, whoever asks.
+    let own = ["client_port", "server_address", "server_port", "queue_id", "instance"];
+    let common = |text: &str| {
+        let blank = |line: &str| match line.split_once('=') {
+            Some((name, value)) if own.contains(&name) && !value.is_empty() => format!("{name}=…\n"),
+            _ => format!("{line}\n"),
+        };
+        text.lines().map(blank).collect::<String>()
+    };
+    assert_eq!(common(&ours), common(&theirs));
 }
 
 #[test]
