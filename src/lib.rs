@@ -37,7 +37,7 @@
 //! A restriction is a plain function that asks [`lookup::Lookups`]. An answer that is not there is
 //! [`lookup::Pending`]; the loop goes on calling later entries only to collect *their* questions, never past an entry
 //! that would end the list anyway. So a list costs the slowest lookup, not the sum of all. A lookup that writes is asked
-//! only when every list of the event is otherwise settled and would permit.
+//! only when every list of the event is otherwise settled and would permit, and alone.
 //!
 //! # Adding a restriction
 //!

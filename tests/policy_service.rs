@@ -287,6 +287,21 @@ async fn what_comes_unasked_is_not_taken_for_the_next_answer() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_closes_on_a_request_is_replaced_once() {
+    let count = AtomicUsize::new(0);
+    let service = PolicyServer::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 | 2 => action("REJECT"),
+        _ => Say::Close(Vec::new()),
+    });
+    let daemon = Daemon::start(&asks(service.address(), ""), ZONE).await;
+    for want in ["554 5.7.1", "554 5.7.1", "451 4.3.5"] {
+        assert_eq!(&ordinary(&daemon).await[..9], want);
+    }
+    let connections: Vec<usize> = service.asked().iter().map(|asked| asked.connection).collect();
+    assert_eq!(connections, [1, 1, 2, 2, 3], "the third mail met two closed ones");
+}
+
+#[tokio::test]
 async fn a_service_on_a_unix_socket_is_asked() {
     let directory = own_directory("policy");
     let path = directory.join("socket");

@@ -75,8 +75,12 @@ impl Pool {
         Ok(action)
     }
 
-    /// Says in the log when the service begins to fail and when it is back.
+    /// Says in the log when the service begins to fail and when it is back. After a failure nothing is kept:
+    /// connections that died without a word would each cost a time limit.
     pub(super) fn health(&self, failure: Option<&Failure>) {
+        if failure.is_some() {
+            self.idle().connections.clear();
+        }
         let failed = self.failing.swap(failure.is_some(), Ordering::Relaxed);
         match failure {
             Some(Failure::Unreachable(error)) if !failed => {

@@ -1,4 +1,5 @@
-//! The attributes of a policy request, in the order in which Postfix's smtpd sends them (smtpd_check.c, check_policy_service()).
+//! The attributes of a policy request, in the order in which Postfix's smtpd sends them (smtpd_check.c,
+//! check_policy_service()).
 
 use crate::{
     request::{Event, Request},

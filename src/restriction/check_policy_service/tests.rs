@@ -288,3 +288,53 @@ fn attributes_are_those_that_are_known_and_never_break_their_line() {
                 encryption_keysize=0\npolicy_context=one\n";
     assert_eq!(got, want);
 }
+
+/// Pieces of which arguments and answers are made, put together without sense.
+const PIECES: [&str; 28] = [
+    "{",
+    "}",
+    " ",
+    ",",
+    "=",
+    ":",
+    "/",
+    "[",
+    "]",
+    "\t",
+    "\0",
+    "\n",
+    "é",
+    "\u{85}",
+    "\u{2003}",
+    "inet:",
+    "unix:",
+    "1",
+    "::1",
+    "timeout",
+    "default_action=",
+    "policy_context=",
+    "REJECT",
+    "BCC",
+    "PREPEND X:",
+    "550 ",
+    "5.7.1",
+    "strict",
+];
+
+#[test]
+fn no_argument_and_no_answer_can_do_harm() {
+    let mut state = 7u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    for _ in 0..20_000 {
+        let text: String = (0..random(9)).map(|_| PIECES[random(PIECES.len())]).collect();
+        for argument in [text.clone(), format!("inet:1 {text}"), format!("inet:1 default_action={text}")] {
+            let _ = parse(&argument);
+        }
+        if let Action::Reject(reply) = says(&text).0 {
+            assert!(!reply.to_string().contains(char::is_control), "{text:?}");
+        }
+    }
+}
