@@ -3,6 +3,7 @@
 mod attach;
 mod check_config;
 mod explain;
+mod postfix;
 mod restrictions;
 mod run;
 
@@ -27,6 +28,7 @@ enum Command {
     Run(run::Args),
     CheckConfig(check_config::Args),
     Explain(explain::Args),
+    Postfix(postfix::Args),
     Restrictions(restrictions::Args),
 }
 
@@ -37,6 +39,8 @@ pub enum Exit {
     Success,
     /// 64, EX_USAGE: the command line is wrong.
     Usage,
+    /// 65, EX_DATAERR: what was given gives nothing that works.
+    Data,
     /// 69, EX_UNAVAILABLE: the system does not give what is needed.
     Unavailable,
     /// 73, EX_CANTCREAT: the socket cannot be bound.
@@ -53,6 +57,7 @@ impl Exit {
         match self {
             Self::Success => 0,
             Self::Usage => 64,
+            Self::Data => 65,
             Self::Unavailable => 69,
             Self::CannotCreate => 73,
             Self::InputOutput => 74,
@@ -119,6 +124,7 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Run(args) => ended(run::run(&args, out), err),
         Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
+        Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
     }
 }

@@ -1,0 +1,327 @@
+//! `mailward postfix import`: the restrictions of main.cf as a mailward.toml, and what stays in main.cf.
+
+use super::{
+    advice,
+    document::{Document, Item, Section, Value},
+    lists::{Entry, Lists, split},
+    main_cf::MainCf,
+    parameters,
+};
+use crate::{
+    cli::{Exit, Failure},
+    config::Disk,
+    restriction,
+};
+use std::{
+    collections::HashSet,
+    fs::{self, OpenOptions},
+    io::{self, Read as _, Write},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The largest main.cf that is read, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+/// The lists: the key, the parameter, and what a `type:table` alone means in it (smtpd_check.c).
+pub(super) const LISTS: [(&str, &str, Option<&str>); 6] = [
+    ("client", "smtpd_client_restrictions", Some("check_client_access")),
+    ("helo", "smtpd_helo_restrictions", Some("check_helo_access")),
+    ("sender", "smtpd_sender_restrictions", Some("check_sender_access")),
+    ("recipient", "smtpd_recipient_restrictions", Some("check_recipient_access")),
+    ("data", "smtpd_data_restrictions", None),
+    ("end_of_data", "smtpd_end_of_data_restrictions", None),
+];
+
+/// Header tables and the restriction that takes each over, once there is one.
+const HEADERS: [(&str, &str); 2] =
+    [("header_checks", "check_header"), ("mime_header_checks", "check_mime_header")];
+
+/// Where the printed file listens, and where Postfix finds it.
+pub(super) const SOCKET: &str = "inet:127.0.0.1:8895";
+
+/// Print a mailward.toml that does what the restrictions of main.cf do.
+///
+/// Without FILE and --config-dir this asks `postconf -n`. What mailward does not do is printed as a comment, with the
+/// reason; at the end stands what to change in main.cf. Nothing is changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mailward postfix import -o mailward.toml
+  mailward postfix import --config-dir /etc/postfix-out
+  ssh mx2 postconf -n | mailward postfix import -
+
+Access tables are read where main.cf names them. Exit code 65: the printed file
+would be refused, and says where.")]
+pub(super) struct Args {
+    /// A main.cf, or the output of `postconf -n`; - is standard input
+    #[arg(value_name = "FILE", conflicts_with = "config_dir")]
+    file: Option<PathBuf>,
+    /// Ask the Postfix instance with this directory
+    #[arg(long, value_name = "DIR")]
+    config_dir: Option<PathBuf>,
+    /// Write to a new file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A main.cf that cannot be read, a Postfix that cannot be asked, a file that exists already, and a result that would
+/// not load.
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let (main_cf, from) = read(args)?;
+    // Relative tables are found from where the result will stand.
+    let base = args.output.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+    let (text, faults) = import(&main_cf, &from, &mut Disk { base });
+    match &args.output {
+        Some(file) => {
+            create(file, &text)?;
+            writeln!(out, "Written to {}. Read it, then: mailward check-config -c {0}", file.display())?;
+        }
+        None => out.write_all(text.as_bytes())?,
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Says(Exit::Data, format!("the result would be refused:\n{faults}")))
+}
+
+fn create(file: &Path, text: &str) -> Result<(), Failure> {
+    // A configuration that somebody has worked on is never overwritten.
+    let made = OpenOptions::new().write(true).create_new(true).open(file);
+    made.and_then(|mut made| made.write_all(text.as_bytes())).map_err(|error| {
+        let help = match error.kind() {
+            io::ErrorKind::AlreadyExists => "; name a new one, or remove it first",
+            _ => "",
+        };
+        Failure::Says(Exit::CannotCreate, format!("cannot create {}: {error}{help}", file.display()))
+    })
+}
+
+/// The parameters, and what they were read from.
+fn read(args: &Args) -> Result<(MainCf, String), Failure> {
+    let Some(file) = &args.file else {
+        let directory = args.config_dir.as_deref();
+        let set = postconf(directory, &["-n"])?;
+        let from = directory.map_or_else(
+            || "`postconf -n`".to_owned(),
+            |directory| format!("`postconf -c {} -n`", directory.display()),
+        );
+        return Ok((MainCf::parse(&set).with_defaults(&postconf(directory, &[])?), from));
+    };
+    let (mut bytes, is_input) = (Vec::new(), file.as_os_str() == "-");
+    let read = if is_input {
+        io::stdin().lock().take(LIMIT + 1).read_to_end(&mut bytes)
+    } else {
+        fs::File::open(file).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
+    };
+    let failed =
+        |why: String| Failure::Says(Exit::InputOutput, format!("cannot read {}: {why}", file.display()));
+    let length = read.map_err(|error| failed(error.to_string()))?;
+    if length as u64 > LIMIT {
+        return Err(failed(format!("it is larger than {} MiB", LIMIT >> 20)));
+    }
+    let name = file.file_name().map_or_else(|| file.display().to_string(), |name| name.display().to_string());
+    Ok((MainCf::parse(&bytes), if is_input { "standard input".to_owned() } else { name }))
+}
+
+/// What postconf prints; it often stands where only root looks for programs.
+fn postconf(directory: Option<&Path>, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    let mut error = None;
+    for program in ["postconf", "/usr/sbin/postconf"] {
+        let mut command = Command::new(program);
+        if let Some(directory) = directory {
+            command.arg("-c").arg(directory);
+        }
+        match command.args(arguments).output() {
+            Ok(output) if output.status.success() => return Ok(output.stdout),
+            Ok(output) => {
+                let why = String::from_utf8_lossy(&output.stderr).into_owned();
+                return Err(Failure::Says(Exit::Unavailable, format!("postconf failed:\n{why}")));
+            }
+            Err(failed) => error = Some(failed),
+        }
+    }
+    let why = error.map(|error| error.to_string()).unwrap_or_default();
+    let help = "name a main.cf instead: mailward postfix import /etc/postfix/main.cf";
+    Err(Failure::Says(Exit::Unavailable, format!("cannot run postconf: {why}\n  help: {help}")))
+}
+
+/// The text of the new file, and the faults that keep it from loading, if any.
+fn import(main_cf: &MainCf, from: &str, files: &mut Disk) -> (String, String) {
+    let classes: Vec<String> = main_cf
+        .expanded("smtpd_restriction_classes")
+        .map(|names| split(&names).into_iter().map(str::to_owned).collect())
+        .unwrap_or_default();
+    let mut document = document(main_cf, from, &classes);
+    let mut settled = document.settle(files);
+    if settled.is_ok() {
+        hold_back(&mut document, &classes);
+        warn_of_networks(&mut document);
+        settled = document.settle(files).and_then(|()| document.annotate(files));
+    }
+    let faults = settled.err().unwrap_or_default().iter().map(ToString::to_string).collect();
+    let mut text = document.text();
+    for line in advice::lines(&document, main_cf, &classes) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    (text, faults)
+}
+
+fn document(main_cf: &MainCf, from: &str, classes: &[String]) -> Document {
+    let names: HashSet<String> = classes.iter().cloned().collect();
+    let domains = main_cf.expanded("maps_rbl_domains").unwrap_or_default();
+    let domains: Vec<String> = split(&domains).into_iter().map(str::to_owned).collect();
+    let lists = Lists { classes: &names, maps_rbl_domains: &domains };
+    let mut restrictions = section("restrictions");
+    for (key, parameter, bare) in LISTS {
+        let value = main_cf.expanded(parameter).unwrap_or_default();
+        let mut entries = lists.entries(&value, bare);
+        if key == "end_of_data" {
+            entries.extend(headers(main_cf));
+        }
+        if !entries.is_empty() {
+            restrictions.items.push(list(key, parameter, entries));
+        }
+    }
+    let mut class_section = section("classes");
+    let mut seen = HashSet::new();
+    for class in classes.iter().filter(|class| seen.insert(*class)) {
+        let entries = lists.entries(&main_cf.expanded(class).unwrap_or_default(), None);
+        class_section.items.push(list(class, "", entries));
+    }
+    let trusted = [&restrictions, &class_section].iter().any(|section| names_mynetworks(section));
+    let mut top = section("");
+    top.items.push(setting("socket", &format!("\"{SOCKET}\""), "Where Postfix finds mailward."));
+    let mode = "\"observe\" decides and logs, but lets everything pass: good for the first days.";
+    top.items.push(setting("mode", "\"enforce\"", mode));
+    top.items.extend(parameters::mynetworks(main_cf, trusted));
+    top.items.extend(parameters::parents(main_cf));
+    let (mut codes, mut replies) = (section("codes"), section("replies"));
+    for name in main_cf.names() {
+        match parameters::item(main_cf, name) {
+            Some(("codes", item)) => codes.items.push(item),
+            Some(("replies", item)) => replies.items.push(item),
+            Some((_, item)) => top.items.push(item),
+            None => {}
+        }
+    }
+    Document { head: head(main_cf, from), sections: vec![top, restrictions, class_section, codes, replies] }
+}
+
+fn head(main_cf: &MainCf, from: &str) -> Vec<String> {
+    let mut head = vec![
+        format!("mailward.toml, made by `mailward postfix import` from {from}."),
+        String::new(),
+        "The lists below decide as the smtpd_*_restrictions of main.cf did. An entry behind a `#` is not carried out \
+         here; the reason stands above it. The end of this file says what to change in main.cf: until then Postfix \
+         goes on deciding for itself."
+            .to_owned(),
+    ];
+    if !main_cf.complaints.is_empty() {
+        head.extend([String::new(), "Lines of main.cf that could not be read:".to_owned()]);
+        head.extend(main_cf.complaints.iter().cloned());
+    }
+    head
+}
+
+fn section(name: &'static str) -> Section {
+    Section { name, items: Vec::new() }
+}
+
+fn setting(key: &str, value: &str, comment: &str) -> Item {
+    let value = Value::Plain(value.to_owned());
+    Item { key: key.to_owned(), comment: comment.to_owned(), value, off: None }
+}
+
+fn list(key: &str, parameter: &str, entries: Vec<Entry>) -> Item {
+    let value = Value::List(entries);
+    Item { key: key.to_owned(), comment: parameter.to_owned(), value, off: None }
+}
+
+/// The header tables as entries, as far as this version looks at headers.
+fn headers(main_cf: &MainCf) -> Vec<Entry> {
+    let known = HEADERS.iter().filter(|(_, check)| restriction::find(check).is_some());
+    let tables = known.flat_map(|(parameter, check)| {
+        let value = main_cf.expanded(parameter).unwrap_or_default();
+        let entries = split(&value).into_iter().map(|table| Entry {
+            text: format!("{check} {table}"),
+            was: Some(format!("{parameter} = {table}")),
+            ..Entry::default()
+        });
+        entries.collect::<Vec<_>>()
+    });
+    tables.collect()
+}
+
+fn names_mynetworks(section: &Section) -> bool {
+    section.items.iter().any(|item| match &item.value {
+        Value::List(entries) => entries.iter().any(|entry| entry.text.ends_with("permit_mynetworks")),
+        Value::Plain(_) => false,
+    })
+}
+
+/// How often classes within classes are followed.
+const DEPTH: usize = 8;
+
+/// Leaves in main.cf what stands behind an entry that may permit and is not carried out here: without it, it would
+/// refuse what Postfix lets pass.
+fn hold_back(document: &mut Document, classes: &[String]) {
+    let classes: HashSet<&str> = classes.iter().map(String::as_str).collect();
+    let (mut leaky, mut kept, mut permitting) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for _ in 0..DEPTH {
+        let before = (leaky.len(), kept.len(), permitting.len());
+        for item in document.items_mut() {
+            let Value::List(entries) = &mut item.value else { continue };
+            let leaks = hold_back_list(entries, &leaky);
+            for entry in entries.iter_mut() {
+                let name = entry.text.trim_start_matches("warn_if_reject ");
+                entry.stays |= kept.contains(name);
+                entry.permits |= permitting.contains(name);
+            }
+            if !classes.contains(item.key.as_str()) {
+                continue;
+            }
+            let is = [leaks, entries.iter().any(Entry::is_kept), entries.iter().any(|entry| entry.permits)];
+            for (is, set) in is.into_iter().zip([&mut leaky, &mut kept, &mut permitting]) {
+                if is {
+                    set.insert(item.key.clone());
+                }
+            }
+        }
+        if before == (leaky.len(), kept.len(), permitting.len()) {
+            break;
+        }
+    }
+}
+
+/// Says what it means when some networks are not taken over.
+fn warn_of_networks(document: &mut Document) {
+    for item in document.items_mut().filter(|item| item.key == "mynetworks") {
+        let Value::List(entries) = &item.value else { continue };
+        if entries.iter().any(|entry| entry.off.is_some()) {
+            item.comment =
+                "Careful: as long as something stands behind a `#` in this list, permit_mynetworks does not \
+                            permit the same clients as in Postfix. Put that right before you attach mailward."
+                    .to_owned();
+        }
+    }
+}
+
+fn hold_back_list(entries: &mut [Entry], leaky: &HashSet<String>) -> bool {
+    let mut leak: Option<String> = None;
+    for entry in entries.iter_mut() {
+        if let Some(leak) = &leak {
+            let why = format!("Stays in main.cf behind `{leak}`, which may let pass what this would refuse.");
+            entry.off.get_or_insert(why);
+            continue;
+        }
+        let absent = entry.off.is_some() && entry.permits && !entry.keep.is_empty();
+        if absent || leaky.contains(entry.text.trim_start_matches("warn_if_reject ")) {
+            leak = Some(entry.text.clone());
+        }
+    }
+    leak.is_some()
+}
