@@ -1,13 +1,14 @@
 //! The end of the printed file: what to change in main.cf once mailward is attached, and what to leave there.
 
 use super::{
-    document::{Document, Value, comment},
-    import::{LISTS, SOCKET},
+    document::{Document, Value},
+    import::{HEADERS, LISTS, SOCKET},
     lists::{Entry, split},
     main_cf::MainCf,
+    page::comment,
     parameters,
 };
-use crate::{config::keys::wrap, smtp::text};
+use crate::{config::keys::wrap, restriction, smtp::text};
 
 /// The columns of a line of main.cf, before it is broken.
 const COLUMNS: usize = 69;
@@ -44,8 +45,9 @@ pub(super) fn lines(document: &Document, main_cf: &MainCf, classes: &[String]) -
     if !classes.is_empty() && !classes_stay {
         gone.push("smtpd_restriction_classes");
     }
+    gone.extend(main_cf.names().filter(|name| is_header_table(name)));
     if !gone.is_empty() {
-        page.step("These lists can go, since mailward does all they did:");
+        page.step("These lines can go, since mailward does all they did:");
         gone.iter().for_each(|parameter| page.main_cf(&format!("postconf -X {parameter}")));
     }
     stays(&mut page, main_cf, classes_stay);
@@ -92,7 +94,12 @@ fn stays(page: &mut Page, main_cf: &MainCf, with_classes: bool) {
 
 /// Whether mailward has a key for a parameter, and Postfix no use for it any more.
 fn is_replaced(name: &str) -> bool {
-    parameters::key(name).is_some() && !name.starts_with("smtpd_")
+    is_header_table(name) || (parameters::key(name).is_some() && !name.starts_with("smtpd_"))
+}
+
+/// Whether mailward looks at headers by this parameter's tables.
+fn is_header_table(name: &str) -> bool {
+    HEADERS.iter().any(|(parameter, check)| *parameter == name && restriction::find(check).is_some())
 }
 
 fn entries<'a>(document: &'a Document, key: &str) -> &'a [Entry] {

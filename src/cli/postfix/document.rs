@@ -1,20 +1,13 @@
 //! A mailward.toml in the making: lists and settings of which some are comments, and the way to make it load.
 
-use super::lists::Entry;
-use crate::{
-    config::{self, Files, Loaded, diagnostic::Diagnostic, keys},
-    smtp::text,
-};
-use std::{borrow::Cow, collections::HashSet};
+use super::{lists::Entry, page::Page};
+use crate::config::{self, Files, Loaded, diagnostic::Diagnostic};
+use std::collections::HashSet;
 
-/// The columns of a comment.
-const COLUMNS: usize = 78;
 /// How often what does not load becomes a comment.
 const ROUNDS: usize = 40;
 /// How many warnings of a table are shown at the entry that names it.
 const NOTES: usize = 3;
-/// How much of an entry is shown that is a comment only, in bytes.
-const SHOWN: usize = 1_000;
 /// The name of the file in its own diagnostics.
 const NAME: &str = "mailward.toml";
 
@@ -59,7 +52,7 @@ pub(super) enum Value {
 }
 
 /// Where something stands: section, key, entry.
-type Place = (usize, usize, Option<usize>);
+pub(super) type Place = (usize, usize, Option<usize>);
 
 impl Document {
     /// The text of the file, and what stands in which line.
@@ -208,130 +201,57 @@ fn message(diagnostic: &Diagnostic) -> String {
     format!("{place}{}{help}{end}", fault.message)
 }
 
-/// The lines as they are written.
-#[derive(Default)]
-struct Page {
-    text: String,
-    lines: u32,
-    places: Vec<(u32, Place)>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
 
-impl Page {
-    fn line(&mut self, line: &str) {
-        self.text.push_str(line);
-        self.text.push('\n');
-        self.lines += 1;
-    }
+    /// No file can be read but one, which holds a bad line.
+    struct One;
 
-    fn comment(&mut self, indent: &str, text: &str) {
-        for line in comment(indent, text) {
-            self.line(&line);
-        }
-    }
-
-    fn item(&mut self, place: Place, item: &Item) {
-        let Item { key, comment, value, off } = item;
-        self.line("");
-        if !comment.is_empty() {
-            self.comment("", comment);
-        }
-        if let Some(off) = off {
-            self.comment("", off);
-        }
-        let sign = if off.is_some() { "#" } else { "" };
-        let (section, number, _) = place;
-        match value {
-            Value::Plain(value) => {
-                if off.is_none() {
-                    self.places.push((self.lines + 1, place));
-                }
-                self.line(&format!("{sign}{} = {}", name(key), shown(value, off.is_some())));
-            }
-            Value::List(entries) => {
-                if off.is_none() {
-                    self.places.push((self.lines + 1, place));
-                }
-                self.line(&format!("{sign}{} = [", name(key)));
-                self.entries(sign, (section, number), entries);
-                self.line(&format!("{sign}]"));
+    impl Files for One {
+        fn read(&mut self, path: &Path) -> Result<String, String> {
+            if path == Path::new("/bad") {
+                Ok("a.example REJCT\n".to_owned())
+            } else {
+                Err("it is gone".to_owned())
             }
         }
     }
 
-    fn entries(&mut self, sign: &str, (section, item): (usize, usize), entries: &[Entry]) {
-        let mut before = None;
-        // What was said once of a list need not be said at each of its uses.
-        let mut told = HashSet::new();
-        let indent = if sign.is_empty() { "    " } else { "" };
-        for (number, entry) in entries.iter().enumerate() {
-            let Entry { text, was, off, notes, .. } = entry;
-            if let Some(off) = off.as_ref().filter(|off| before != Some(*off)) {
-                self.comment(indent, off);
-            }
-            before = off.as_ref();
-            for note in notes {
-                if told.insert(note) {
-                    self.comment(indent, note);
-                }
-            }
-            let is_comment = off.is_some() || !sign.is_empty();
-            let mark = if is_comment { "#" } else { "" };
-            let line = format!("{indent}{mark}{},", shown(&quoted(text), is_comment));
-            let was = was
-                .as_ref()
-                .map(|was| format!("  # was: {}", text::printable(text::cut(was, SHOWN), '?')))
-                .unwrap_or_default();
-            // Beyond the terminal's edge nobody reads it: then it stands above.
-            let fits = line.chars().count() + was.chars().count() <= COLUMNS + 2;
-            if !fits && !was.is_empty() {
-                self.comment(indent, was.trim_start_matches([' ', '#']));
-            }
-            if !is_comment {
-                self.places.push((self.lines + 1, (section, item, Some(number))));
-            }
-            self.line(&if fits { format!("{line}{was}") } else { line });
-        }
+    fn document(section: &'static str, key: &str, entries: &[&str]) -> Document {
+        let entry = |text: &&str| Entry { text: (*text).to_owned(), ..Entry::default() };
+        let value = Value::List(entries.iter().map(entry).collect());
+        let item = Item { key: key.to_owned(), comment: String::new(), value, off: None };
+        Document { head: Vec::new(), sections: vec![Section { name: section, items: vec![item] }] }
     }
-}
 
-/// A paragraph as the lines of a comment; an empty one is a lone `#`.
-pub(super) fn comment(indent: &str, text: &str) -> Vec<String> {
-    let text = text::printable(text::cut(text, SHOWN), '?');
-    let lines = keys::wrap(&text, COLUMNS - indent.len());
-    if lines.is_empty() {
-        return vec![format!("{indent}#")];
-    }
-    lines.into_iter().map(|line| format!("{indent}# {line}")).collect()
-}
+    #[test]
+    fn what_does_not_load_becomes_a_comment_with_the_reason() {
+        let entries = ["check_helo_access hash:/gone", "permit", "check_helo_access hash:/bad"];
+        let mut document = document("restrictions", "helo", &entries);
+        assert_eq!(document.settle(&mut One), Ok(()));
+        let want = "
+[restrictions]
 
-/// A key as TOML writes it.
-fn name(key: &str) -> String {
-    let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    if bare { key.to_owned() } else { quoted(key) }
-}
+helo = [
+    # Not taken over: cannot read `/gone`: it is gone.
+    #\"check_helo_access hash:/gone\",
+    \"permit\",
+    # Not taken over: /bad:1: unknown action `REJCT`; did you mean `REJECT`?
+    #\"check_helo_access hash:/bad\",
+]
+";
+        assert_eq!(document.text(), want);
+    }
 
-/// A string as TOML writes it: between single quotes where that saves escapes.
-pub(super) fn quoted(text: &str) -> String {
-    let is_plain = |text: &str| matches!(text::printable(text, '?'), Cow::Borrowed(_));
-    if is_plain(text) && !text.contains('\'') && text.contains(['\\', '"']) {
-        return format!("'{text}'");
+    #[test]
+    fn a_key_that_does_not_load_goes_as_a_whole_and_what_cannot_be_traced_is_told() {
+        let mut class = document("classes", "permit", &["reject"]);
+        assert_eq!(class.settle(&mut One), Ok(()));
+        assert!(class.text().contains("\n#permit = [\n#\"reject\",\n#]\n"), "{}", class.text());
+        let mut unknown = document("nonsense", "a", &[]);
+        let faults = unknown.settle(&mut One).unwrap_err();
+        assert!(faults[0].to_string().contains("nonsense"), "{faults:?}");
     }
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if is_plain(c.encode_utf8(&mut [0; 4])) => out.push(c),
-            c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// A value as it is shown: in a comment only its beginning.
-fn shown(value: &str, is_comment: bool) -> String {
-    if !is_comment || value.len() <= SHOWN {
-        return value.to_owned();
-    }
-    format!("{}…", text::cut(value, SHOWN))
 }

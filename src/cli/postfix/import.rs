@@ -34,7 +34,7 @@ pub(super) const LISTS: [(&str, &str, Option<&str>); 6] = [
 ];
 
 /// Header tables and the restriction that takes each over, once there is one.
-const HEADERS: [(&str, &str); 2] =
+pub(super) const HEADERS: [(&str, &str); 2] =
     [("header_checks", "check_header"), ("mime_header_checks", "check_mime_header")];
 
 /// Where the printed file listens, and where Postfix finds it.
@@ -220,6 +220,12 @@ fn head(main_cf: &MainCf, from: &str) -> Vec<String> {
          goes on deciding for itself."
             .to_owned(),
     ];
+    if LISTS.iter().all(|(_, parameter, _)| main_cf.get(parameter).is_none()) {
+        head.extend([
+            String::new(),
+            "There are no lists: main.cf sets none that mailward takes over.".to_owned(),
+        ]);
+    }
     if !main_cf.complaints.is_empty() {
         head.extend([String::new(), "Lines of main.cf that could not be read:".to_owned()]);
         head.extend(main_cf.complaints.iter().cloned());

@@ -97,6 +97,12 @@ impl Lists<'_> {
             return vec![Entry { off: Some(off), permits: true, ..entry }];
         }
         if self.classes.contains(name) {
+            if restriction::find(name).is_some() || elsewhere::elsewhere(name).is_some() {
+                let off = format!(
+                    "Stays in main.cf: the class `{name}` has the name of a restriction of mailward's."
+                );
+                return vec![Entry { off: Some(off), permits: true, ..entry }];
+            }
             return vec![entry];
         }
         if lower == "check_policy_service" {
@@ -257,7 +263,7 @@ mod tests {
 
     /// Each entry as it stands in mailward.toml, behind `#` if it is a comment, and as main.cf keeps it.
     fn read(value: &str, bare: Option<&str>) -> Vec<(String, String)> {
-        let classes = HashSet::from(["strict".to_owned()]);
+        let classes = HashSet::from(["strict".to_owned(), "greylist".to_owned()]);
         let lists = Lists { classes: &classes, maps_rbl_domains: &[] };
         let show = |entry: Entry| {
             let sign = if entry.off.is_some() { "#" } else { "" };
@@ -271,6 +277,7 @@ mod tests {
     fn entries_take_their_arguments_and_modern_names() {
         let cases = [
             ("permit_mynetworks,strict", vec![("permit_mynetworks", ""), ("strict", "")]),
+            ("greylist", vec![("#greylist", "greylist")]),
             ("REJECT_unknown_client", vec![("reject_unknown_client_hostname", "")]),
             (
                 "check_client_access proxy:hash:/x permit hash:/y",

@@ -7,6 +7,7 @@ mod import;
 mod lists;
 mod main_cf;
 mod notes;
+mod page;
 mod parameters;
 mod policy;
 

@@ -1,9 +1,10 @@
 //! Which parameter of main.cf becomes which key, and which ones stay with Postfix.
 
 use super::{
-    document::{Item, Value, quoted},
+    document::{Item, Value},
     lists::{Entry, split},
     main_cf::MainCf,
+    page::quoted,
 };
 use crate::config::keys::{self, Key, Takes};
 
