@@ -55,7 +55,7 @@ fn main_cf(bytes: &[u8]) -> PathBuf {
 #[test]
 fn files_are_imported_as_expected() {
     let cases = files(Path::new(CASES), "cf");
-    assert!(cases.len() >= 5);
+    assert!(cases.len() >= 6);
     let mut failed = Vec::new();
     for case in cases {
         let got = imported(&case);

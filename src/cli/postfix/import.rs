@@ -3,6 +3,7 @@
 use super::{
     advice,
     document::{Document, Item, Section, Value},
+    held,
     lists::{Entry, Lists, split},
     main_cf::MainCf,
     parameters,
@@ -157,7 +158,7 @@ fn import(main_cf: &MainCf, from: &str, files: &mut Disk) -> (String, String) {
     let mut document = document(main_cf, from, &classes);
     let mut settled = document.settle(files);
     if settled.is_ok() {
-        hold_back(&mut document, &classes);
+        held::hold_back(&mut document, &classes, files);
         warn_of_networks(&mut document);
         settled = document.settle(files).and_then(|()| document.annotate(files));
     }
@@ -269,40 +270,6 @@ fn names_mynetworks(section: &Section) -> bool {
     })
 }
 
-/// How often classes within classes are followed.
-const DEPTH: usize = 8;
-
-/// Leaves in main.cf what stands behind an entry that may permit and is not carried out here: without it, it would
-/// refuse what Postfix lets pass.
-fn hold_back(document: &mut Document, classes: &[String]) {
-    let classes: HashSet<&str> = classes.iter().map(String::as_str).collect();
-    let (mut leaky, mut kept, mut permitting) = (HashSet::new(), HashSet::new(), HashSet::new());
-    for _ in 0..DEPTH {
-        let before = (leaky.len(), kept.len(), permitting.len());
-        for item in document.items_mut() {
-            let Value::List(entries) = &mut item.value else { continue };
-            let leaks = hold_back_list(entries, &leaky);
-            for entry in entries.iter_mut() {
-                let name = entry.text.trim_start_matches("warn_if_reject ");
-                entry.stays |= kept.contains(name);
-                entry.permits |= permitting.contains(name);
-            }
-            if !classes.contains(item.key.as_str()) {
-                continue;
-            }
-            let is = [leaks, entries.iter().any(Entry::is_kept), entries.iter().any(|entry| entry.permits)];
-            for (is, set) in is.into_iter().zip([&mut leaky, &mut kept, &mut permitting]) {
-                if is {
-                    set.insert(item.key.clone());
-                }
-            }
-        }
-        if before == (leaky.len(), kept.len(), permitting.len()) {
-            break;
-        }
-    }
-}
-
 /// Says what it means when some networks are not taken over.
 fn warn_of_networks(document: &mut Document) {
     for item in document.items_mut().filter(|item| item.key == "mynetworks") {
@@ -314,20 +281,4 @@ fn warn_of_networks(document: &mut Document) {
                     .to_owned();
         }
     }
-}
-
-fn hold_back_list(entries: &mut [Entry], leaky: &HashSet<String>) -> bool {
-    let mut leak: Option<String> = None;
-    for entry in entries.iter_mut() {
-        if let Some(leak) = &leak {
-            let why = format!("Stays in main.cf behind `{leak}`, which may let pass what this would refuse.");
-            entry.off.get_or_insert(why);
-            continue;
-        }
-        let absent = entry.off.is_some() && entry.permits && !entry.keep.is_empty();
-        if absent || leaky.contains(entry.text.trim_start_matches("warn_if_reject ")) {
-            leak = Some(entry.text.clone());
-        }
-    }
-    leak.is_some()
 }

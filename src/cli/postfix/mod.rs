@@ -3,6 +3,7 @@
 mod advice;
 mod document;
 mod expand;
+mod held;
 mod import;
 mod lists;
 mod main_cf;
