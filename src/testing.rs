@@ -27,7 +27,7 @@ use crate::{
         args::{Arguments, Settings, Tables},
     },
     smtp::{domain::Domain, helo::Helo},
-    table::AccessTable,
+    table::{AccessTable, memory::Memory},
     time::Timestamp,
 };
 
@@ -186,19 +186,45 @@ pub(crate) fn rule(line: &str) -> Box<dyn Restriction> {
     rule_with(line, &Settings::default()).unwrap()
 }
 
-/// The rule of a list entry, or what is wrong with it. There are no tables.
+/// The rule of a list entry, or what is wrong with it. Its tables are `inline:` or `static:`.
 pub(crate) fn rule_with(line: &str, settings: &Settings) -> Result<Box<dyn Restriction>, Fault> {
+    let (rule, faults) = faults_of(line, settings);
+    assert_eq!(faults, [""; 0], "faults in a table of `{line}`");
+    rule
+}
+
+/// The rule of a list entry, and what is wrong in its tables, as [`Memory::messages`] writes it.
+pub(crate) fn faults_of(
+    line: &str,
+    settings: &Settings,
+) -> (Result<Box<dyn Restriction>, Fault>, Vec<String>) {
     let origin = Origin::new("test.toml", 1, 1);
     let word = |text: &str| Word { text: text.to_owned(), origin: origin.right(column(line, text)) };
-    let mut words = line.split_whitespace().map(word);
+    let mut words = split(line).into_iter().map(word);
     let name = words.next().unwrap();
     let kind = restriction::find(&name.text).unwrap_or_else(|| panic!("no restriction `{}`", name.text));
     let Parse::Entry(parse) = kind.parse else { panic!("`{}` is no entry by itself", name.text) };
-    let mut tables = NoTables;
+    let mut tables = InlineTables::default();
+    tables.0.dotted = !settings.parent_domain_matches_subdomains;
     let mut arguments = Arguments::new(name, words.collect(), settings, &mut tables);
-    let rule = parse(&mut arguments)?;
-    assert_eq!(arguments.rest(), [], "words of `{line}` that its rule does not take");
-    Ok(rule)
+    let rule = parse(&mut arguments);
+    if rule.is_ok() {
+        assert_eq!(arguments.rest(), [], "words of `{line}` that its rule does not take");
+    }
+    (rule, tables.0.messages())
+}
+
+/// The words of an entry; blanks between braces do not part them.
+fn split(line: &str) -> Vec<&str> {
+    let (mut words, mut depth, mut start) = (Vec::new(), 0_i32, 0);
+    for (at, c) in line.char_indices().chain([(line.len(), ' ')]) {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        if c == ' ' && depth == 0 {
+            words.extend(Some(&line[start..at]).filter(|word| !word.is_empty()));
+            start = at + 1;
+        }
+    }
+    words
 }
 
 /// Where a part of a line begins, in characters from 0.
@@ -206,11 +232,17 @@ fn column(line: &str, part: &str) -> usize {
     line.len() - line[line.find(part).unwrap()..].len()
 }
 
-struct NoTables;
+/// Tables that stand in the entry itself, and the faults in them.
+#[derive(Default)]
+struct InlineTables(Memory);
 
-impl Tables for NoTables {
+impl Tables for InlineTables {
     fn table(&mut self, word: &Word) -> Result<Arc<AccessTable>, Fault> {
-        Err(word.error("no tables in this test"))
+        AccessTable::load(word, &mut self.0).map(Arc::new)
+    }
+
+    fn warn(&mut self, fault: Fault) {
+        self.0.faults.push(fault);
     }
 }
 
@@ -244,7 +276,8 @@ pub(crate) fn said_with(line: &str, settings: &Settings, mail: &Mail, dns: &Answ
     rule_said(rule_with(line, settings).unwrap().as_ref(), mail, dns)
 }
 
-fn rule_said(rule: &dyn Restriction, mail: &Mail, dns: &Answers) -> String {
+/// What a rule says, as [`word`] writes it.
+pub(crate) fn rule_said(rule: &dyn Restriction, mail: &Mail, dns: &Answers) -> String {
     let outcome = |mut lookups: Lookups<'_>| match rule.check(&mail.request(), &mut lookups) {
         Ok(action) => word(&action),
         Err(_) => panic!("unanswered: {}", questions(&lookups.take_wanted())),

@@ -41,6 +41,8 @@ pub enum Action {
         /// What its generic entries are about, if not what the list is about: as in Postfix, that of the table on whose
         /// right-hand side the class stands.
         subject: Option<Subject>,
+        /// Whether its permit counts; else it is DUNNO.
+        may_permit: bool,
     },
 }
 

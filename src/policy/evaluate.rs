@@ -145,12 +145,18 @@ impl<'a> Run<'a> {
             reason,
             lookups: looked,
         });
-        if let Action::Class { class, subject } = action {
+        if let Action::Class { class, subject, may_permit } = action {
             let place = self.request.subject;
             self.request.subject = subject.unwrap_or(place);
             let flow = self.class(class, rule, at, depth, warn_only);
             self.request.subject = place;
-            return flow;
+            return match flow {
+                Flow::ListPermits(_) if !may_permit => {
+                    self.set_outcome(at, Outcome::EndOfClass);
+                    Flow::Next
+                }
+                flow => flow,
+            };
         }
         if !self.wanted.is_empty() {
             self.collect(&action, rule, warn_only)

@@ -212,6 +212,24 @@ fn a_class_decides_in_the_place_of_its_entry() {
 }
 
 #[test]
+fn a_class_that_may_not_permit_goes_on_where_it_would() {
+    let class = |lines: &[&str]| {
+        let says = Action::Class { class: ClassId(0), subject: None, may_permit: false };
+        let mut policy = entries(Stage::Recipient, vec![asks(&[], says)]);
+        policy.lists[Stage::Recipient as usize].entries.extend(list(&["reject"]).entries);
+        policy.classes.push(list(lines));
+        decided(&policy, &Mail::new(), &Answers::new())
+    };
+    let permits = class(&["permit"]);
+    assert_eq!(verdict(&permits), REJECT_TO);
+    assert_eq!(permits.steps[0].outcome, Outcome::EndOfClass);
+    assert_eq!(
+        verdict(&class(&["defer"])),
+        "450 4.3.2 <to@rcpt.example>: Recipient address rejected: Try again later"
+    );
+}
+
+#[test]
 fn a_class_without_end_is_a_fault_and_not_a_crash() {
     let mut policy = entries(Stage::Recipient, vec![entry("loop", Class(ClassId(0)))]);
     policy.classes.push(List { entries: vec![entry("loop", Class(ClassId(0)))] });

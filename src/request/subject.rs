@@ -1,7 +1,10 @@
 //! What is being judged, and how a reply about it begins: Postfix's reply class and reply name.
 
 use super::{Request, Stage};
-use crate::smtp::reply::{Enhanced, Reply, ReplyCode};
+use crate::smtp::{
+    reply::{Enhanced, Reply, ReplyCode},
+    text,
+};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -13,6 +16,8 @@ pub enum Subject {
     Client,
     /// The client by its unverified reverse name.
     ReverseClient,
+    /// The SASL login.
+    SaslLogin,
     /// The HELO name.
     Helo,
     /// The sender's address.
@@ -45,6 +50,7 @@ impl Subject {
         match self {
             Self::Client => "Client host",
             Self::ReverseClient => "Unverified Client host",
+            Self::SaslLogin => "SASL login name",
             Self::Helo => "Helo command",
             Self::Sender => "Sender address",
             Self::Recipient => "Recipient address",
@@ -59,6 +65,10 @@ impl Subject {
         match self {
             Self::Client => Cow::Owned(client.host()),
             Self::ReverseClient => Cow::Borrowed(&client.identity.reverse_name),
+            Self::SaslLogin => {
+                let login = request.session.login.as_ref();
+                login.map_or(Cow::Borrowed(""), |login| text::printable(&login.name, '_'))
+            }
             Self::Helo => Cow::Borrowed(request.helo().unwrap_or_default()),
             Self::Sender => Cow::Borrowed(request.sender().map_or("", |path| &path.address.typed)),
             Self::Recipient => Cow::Borrowed(request.recipient.map_or("", |path| &path.address.typed)),
@@ -97,7 +107,15 @@ impl Subject {
             (Self::Recipient, 7) => 3,
             (Self::Recipient, 8) => 2,
             (Self::Sender | Self::Recipient, _) => 0,
-            (Self::Client | Self::ReverseClient | Self::Helo | Self::Data | Self::EndOfData, _) => {
+            (
+                Self::Client
+                | Self::ReverseClient
+                | Self::SaslLogin
+                | Self::Helo
+                | Self::Data
+                | Self::EndOfData,
+                _,
+            ) => {
                 return Enhanced::new(0, 0);
             }
         };

@@ -4,7 +4,7 @@ use crate::{
     decision::action::{Action, ClassId},
     origin::{Fault, Origin, Word},
     smtp::reply::{Reply, ReplyCode},
-    table::AccessTable,
+    table::{AccessTable, action::MapCodes},
 };
 use ipnet::IpNet;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -70,8 +70,11 @@ pub struct Codes {
     pub access_map_reject_code: ReplyCode,
     pub defer_code: ReplyCode,
     pub invalid_hostname_reject_code: ReplyCode,
+    pub multi_recipient_bounce_reject_code: ReplyCode,
     pub non_fqdn_reject_code: ReplyCode,
+    pub plaintext_reject_code: ReplyCode,
     pub reject_code: ReplyCode,
+    pub relay_domains_reject_code: ReplyCode,
     pub unknown_address_reject_code: ReplyCode,
     pub unknown_client_reject_code: ReplyCode,
     pub unknown_hostname_reject_code: ReplyCode,
@@ -84,12 +87,22 @@ impl Default for Codes {
             access_map_reject_code: ReplyCode::known(554),
             defer_code: ReplyCode::known(450),
             invalid_hostname_reject_code: ReplyCode::known(501),
+            multi_recipient_bounce_reject_code: ReplyCode::known(550),
             non_fqdn_reject_code: ReplyCode::known(504),
+            plaintext_reject_code: ReplyCode::known(450),
             reject_code: ReplyCode::known(554),
+            relay_domains_reject_code: ReplyCode::known(554),
             unknown_address_reject_code: ReplyCode::known(450),
             unknown_client_reject_code: ReplyCode::known(450),
             unknown_hostname_reject_code: ReplyCode::known(450),
         }
+    }
+}
+
+impl Codes {
+    /// Those of access tables.
+    pub fn of_tables(&self) -> MapCodes {
+        MapCodes { reject: self.access_map_reject_code, defer: self.access_map_defer_code }
     }
 }
 

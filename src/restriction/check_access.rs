@@ -158,9 +158,9 @@ The keys are those of check_sender_access, the actions those of
 check_client_access; replies begin with
     554 5.7.1 <address>: Recipient address rejected:
 
-An OK for an address that says itself which way the mail should take
-(user%domain@example.net, user@domain@example.net) counts as DUNNO, so that it
-opens no relay.
+An OK, or a list that permits, for an address that says itself which way the
+mail should take (user%domain@example.net, user@domain@example.net) counts as
+DUNNO, so that it opens no relay.
 
 Differences from Postfix: see check_client_access.
 
@@ -183,13 +183,12 @@ fn entry(arguments: &mut Arguments<'_>, subject: Subject) -> Result<Box<dyn Rest
     }
     let Settings { parent_domain_matches_subdomains: parents, recipient_delimiter, codes, .. } =
         arguments.settings();
-    let codes = MapCodes { reject: codes.access_map_reject_code, defer: codes.access_map_defer_code };
-    let (parents, delimiters) = (*parents, recipient_delimiter.clone());
+    let (parents, delimiters, codes) = (*parents, recipient_delimiter.clone(), codes.of_tables());
     Ok(Box::new(CheckAccess { subject, table, parents, delimiters, codes }))
 }
 
 /// What a name that nobody vouches for cannot do, said at load.
-fn forbid_permits(arguments: &mut Arguments<'_>, table: &AccessTable) -> Result<(), Fault> {
+pub(super) fn forbid_permits(arguments: &mut Arguments<'_>, table: &AccessTable) -> Result<(), Fault> {
     let name = arguments.name().text.clone();
     let mut permits: Vec<_> = table.entries().filter(|entry| entry.says == Says::Ok).collect();
     permits.sort_by_key(|entry| (entry.origin.line, entry.origin.column));
@@ -219,21 +218,23 @@ impl Restriction for CheckAccess {
         };
         let key = text::escaped(&hit.key);
         lookups.note(format!("key `{key}` matches at {}", hit.entry.origin));
+        let routed = self.subject == Subject::Recipient
+            && request.recipient.is_some_and(|path| path.address.is_routed());
         match hit.action(self.subject, request, self.codes) {
             Action::Ok if self.subject == Subject::ReverseClient => {
                 lookups
                     .note(format!("key `{key}` says OK at {}, which is not allowed here", hit.entry.origin));
                 Ok(action::forbidden_ok())
             }
-            Action::Ok
-                if self.subject == Subject::Recipient
-                    && request.recipient.is_some_and(|path| is_routed(&path.address)) =>
-            {
+            Action::Ok if routed => {
                 lookups.note(format!(
                     "key `{key}` says OK at {}, but the address chooses its own way",
                     hit.entry.origin
                 ));
                 Ok(Action::Dunno)
+            }
+            Action::Class { class, subject, .. } if routed => {
+                Ok(Action::Class { class, subject, may_permit: false })
             }
             action => Ok(action),
         }
@@ -257,15 +258,9 @@ impl CheckAccess {
             Subject::Helo => request.helo().map_or(Ok(None), |name| self.table.by_name(name, self.parents)),
             Subject::Sender => request.sender().map_or(Ok(None), |path| mail(&path.address)),
             Subject::Recipient => request.recipient.map_or(Ok(None), |path| mail(&path.address)),
-            Subject::Data | Subject::EndOfData => Ok(None),
+            Subject::SaslLogin | Subject::Data | Subject::EndOfData => Ok(None),
         }
     }
-}
-
-/// Whether the local part names a further way: Postfix's sender-specified routing.
-fn is_routed(address: &Address) -> bool {
-    let routed = |text: &str| text.rsplit_once('@').is_some_and(|(local, _)| local.contains(['@', '%', '!']));
-    routed(&address.typed) || routed(&address.rewritten)
 }
 
 #[cfg(test)]

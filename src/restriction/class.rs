@@ -13,6 +13,6 @@ pub struct Class(pub ClassId);
 
 impl Restriction for Class {
     fn check(&self, _: &Request<'_>, _: &mut Lookups<'_>) -> Result<Action, Pending> {
-        Ok(Action::Class { class: self.0, subject: None })
+        Ok(Action::Class { class: self.0, subject: None, may_permit: true })
     }
 }

@@ -5,19 +5,24 @@
 pub mod args;
 mod check_access;
 mod check_policy_service;
+mod check_sasl_access;
+mod check_server_access;
 pub mod class;
 mod defer_if;
 pub mod elsewhere;
 mod envelope_address;
 mod helo_literal;
 mod permit;
+mod permit_inet_interfaces;
 mod permit_mynetworks;
 mod permit_sasl_authenticated;
 mod permit_tls_all_clientcerts;
 mod reject;
 mod reject_invalid_helo_hostname;
+mod reject_multi_recipient_bounce;
 mod reject_non_fqdn_address;
 mod reject_non_fqdn_helo_hostname;
+mod reject_plaintext_session;
 mod reject_unknown_client;
 mod reject_unknown_domain;
 mod reject_unknown_helo_hostname;
@@ -100,6 +105,11 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         reject_unknown_client::KINDS,
         check_access::KINDS,
         check_policy_service::KINDS,
+        check_server_access::KINDS,
+        check_sasl_access::KINDS,
+        permit_inet_interfaces::KINDS,
+        reject_multi_recipient_bounce::KINDS,
+        reject_plaintext_session::KINDS,
     ];
     families.into_iter().flatten()
 }

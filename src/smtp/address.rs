@@ -48,6 +48,13 @@ impl Address {
         self.rewritten.rsplit_once('@').map(|(_, domain)| domain)
     }
 
+    /// Whether the local part names a further way: Postfix's sender-specified routing.
+    pub fn is_routed(&self) -> bool {
+        let routed =
+            |text: &str| text.rsplit_once('@').is_some_and(|(local, _)| local.contains(['@', '%', '!']));
+        routed(&self.typed) || routed(&self.rewritten)
+    }
+
     /// The rewritten address in internal (unquoted) form.
     pub fn internal(&self) -> String {
         unquote(&self.rewritten)

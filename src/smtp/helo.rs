@@ -41,6 +41,13 @@ pub fn literal(name: &str) -> Option<Literal> {
     Some(mailhost_address(inner).map_or(Literal::Malformed, Literal::Address))
 }
 
+/// The address in an address literal as it is written there: what Postfix looks up in access tables.
+pub fn literal_address(name: &str) -> Option<&str> {
+    let inner = name.strip_prefix('[')?.strip_suffix(']')?;
+    mailhost_address(inner)?;
+    Some(inner.get(..5).filter(|prefix| prefix.eq_ignore_ascii_case("ipv6:")).map_or(inner, |_| &inner[5..]))
+}
+
 /// Postfix's valid_mailhost_addr(): `IPv6:` (any case) and an IPv6 address, else an IPv4 address.
 fn mailhost_address(text: &str) -> Option<IpAddr> {
     match text.get(..5) {
@@ -94,5 +101,7 @@ mod tests {
         for (name, want) in cases {
             assert_eq!(literal(name), want, "{name}");
         }
+        let written = ["[01.2.3.4]", "[ipv6:2001:DB8::0:1]", "[::1]", "1.2.3.4"].map(literal_address);
+        assert_eq!(written, [Some("01.2.3.4"), Some("2001:DB8::0:1"), None, None]);
     }
 }

@@ -160,7 +160,7 @@ impl Entry {
                 Action::Amend(Amendment::Prepend { name, value })
             }
             Says::Remark(word, text) => Action::Remark { word, text: trigger(text, &word.to_uppercase()) },
-            Says::Class(class) => Action::Class { class: *class, subject: Some(subject) },
+            Says::Class(class) => Action::Class { class: *class, subject: Some(subject), may_permit: true },
         }
     }
 }

@@ -28,16 +28,32 @@ impl AccessTable {
     /// # Errors
     /// When a pattern takes too long.
     pub fn by_address(&self, address: IpAddr) -> Found<'_> {
-        let text = address.to_string();
-        if let Some(hit) = self.full(&text)? {
+        self.by_address_text(&address.to_string())
+    }
+
+    /// The same for an address as somebody wrote it, in an address literal or a DNS record: Postfix looks up that text.
+    ///
+    /// # Errors
+    /// When a pattern takes too long.
+    pub fn by_address_text(&self, text: &str) -> Found<'_> {
+        if let Some(hit) = self.full(text)? {
             return Ok(Some(hit));
         }
         if !self.has_partial() {
             return Ok(None);
         }
-        let separator = if address.is_ipv4() { '.' } else { ':' };
+        let separator = if text.contains(':') { ':' } else { '.' };
+        let text = fold(text);
         let mut networks = std::iter::successors(shorter(&text, separator), |text| shorter(text, separator));
         Ok(networks.find_map(|key| self.partial(key)))
+    }
+
+    /// Looks up one key, which has no parts.
+    ///
+    /// # Errors
+    /// When a pattern takes too long.
+    pub fn by_key(&self, key: &str) -> Found<'_> {
+        self.full(key)
     }
 
     /// Looks up a client: by its name, and only if nothing is found, by its address.

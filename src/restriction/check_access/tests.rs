@@ -340,6 +340,11 @@ fn an_address_that_chooses_its_way_is_not_permitted() {
     ] {
         assert_eq!(Scene::recipient(address).says(name, "hash", "org OK\n"), want, "{address}");
     }
+    let (class, _) = make(name, "hash", "org strict\n", &Settings::default());
+    for (address, want) in [("user@example.org", true), ("user%elsewhere@example.org", false)] {
+        let (action, _) = Scene::recipient(address).check(&*class);
+        assert!(matches!(action, Action::Class { may_permit, .. } if may_permit == want), "{address}");
+    }
     let says = Scene::recipient("a%b@example.org").says(name, "hash", "org REJECT\n");
     assert_eq!(says, "554 5.7.1 <a%b@example.org>: Recipient address rejected: Access denied");
 }

@@ -182,7 +182,10 @@ fn an_answer_is_an_action_or_a_class() {
     for (answer, want) in cases {
         assert_eq!(word(&says(answer).0), want, "{answer}");
     }
-    assert_eq!(says("strict").0, Action::Class { class: ClassId(7), subject: Some(Subject::Recipient) });
+    assert_eq!(
+        says("strict").0,
+        Action::Class { class: ClassId(7), subject: Some(Subject::Recipient), may_permit: true }
+    );
     let prepend = Amendment::Prepend { name: "X-A".to_owned(), value: "b".to_owned() };
     assert_eq!(says("PREPEND X-A: b").0, Action::Amend(prepend));
     assert_eq!(says("BCC a@b.example").0, Action::Amend(Amendment::Bcc("a@b.example".to_owned())));
@@ -235,7 +238,10 @@ fn without_an_answer_the_default_action_counts() {
         assert_eq!(note, "inet:localhost:1: cannot be reached, so default_action counts");
     }
     let (class, _) = said("inet:1, default_action=strict", &Mail::new(), failed());
-    assert_eq!(class, Action::Class { class: ClassId(7), subject: Some(Subject::Recipient) });
+    assert_eq!(
+        class,
+        Action::Class { class: ClassId(7), subject: Some(Subject::Recipient), may_permit: true }
+    );
     assert_eq!(
         said("inet:1", &Mail::new(), PolicyAnswer::NotAsked),
         (Action::Dunno, "inet:localhost:1 is not asked, because it may write".to_owned())
