@@ -16,6 +16,11 @@ use crate::{
     request::Stage,
     restriction::args::TempfailAction,
     smtp::{domain::Domain, reply::ReplyCode},
+    table::{
+        Source,
+        domain_list::{DomainList, Subdomains},
+        texts::TextTable,
+    },
 };
 use std::{rc::Rc, time::Duration};
 
@@ -37,6 +42,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
         raw.iter().filter(|(path, _)| path.starts_with("classes.")).map(|(_, setting)| setting).collect();
     let mut loader = Loader::new(text, faults, files);
     loader.parents = config.settings.parent_domain_matches_subdomains;
+    tables(raw, &mut config, &mut loader);
     let mut builder = Builder::new(loader, config.settings.clone(), &classes);
     for stage in Stage::ALL {
         if let Some(Value::List(tokens)) = value(raw, &format!("restrictions.{stage}")) {
@@ -70,6 +76,36 @@ fn unused_lists(raw: &Raw, config: &Config) -> Vec<Fault> {
             .help("write its zone as it stands in the restrictions, without a filter")
     };
     unused.map(warning).collect()
+}
+
+/// The settings that may name tables.
+fn tables(raw: &Raw, config: &mut Config, loader: &mut Loader<'_>) {
+    let words = |path: &str| match value(raw, path) {
+        Some(Value::Texts(words)) => words.as_slice(),
+        _ => &[],
+    };
+    let settings = &mut config.settings;
+    let subdomains = match settings.parent_domain_matches_subdomains {
+        true => Subdomains::Match,
+        false => Subdomains::MatchDotted,
+    };
+    let lists = [
+        ("local_domains", Subdomains::None, &mut settings.local_domains),
+        ("relay_domains", subdomains, &mut settings.relay_domains),
+    ];
+    for (path, subdomains, list) in lists {
+        if !words(path).is_empty() {
+            *list = DomainList::load(words(path), subdomains, loader).into();
+        }
+    }
+    let mut maps = Vec::new();
+    for word in words("sender_login_maps") {
+        match TextTable::load(word, loader) {
+            Ok(table) => maps.push(table),
+            Err(fault) => Source::fault(loader, fault),
+        }
+    }
+    settings.sender_login_maps = maps.into();
 }
 
 fn value<'a>(raw: &'a Raw, path: &str) -> Option<&'a Value> {

@@ -178,9 +178,18 @@ const KEYS: &[Key] = &[
          only what Postfix would ask."),
     key("parent_domain_matches_subdomains", Takes::Bool, "true", "false",
         "Whether the key `example.com` of an access table matches mail.example.com too; off, `.example.com` does. \
-         Postfix: a list of features; here: of access tables only."),
+         Postfix: a list of features; here: of access tables and relay_domains."),
     key("recipient_delimiter", Takes::Text, "\"\"", "\"+\"",
         "The characters that separate a user name from its extension, as in main.cf."),
+    key("local_domains", Takes::Texts, "[]", "[\"example.com\", \"example.net\"]",
+        "The domains that the MTA delivers itself: mydestination, virtual_alias_domains and virtual_mailbox_domains of \
+         main.cf. Names, tables (their keys count) and `!exceptions`. Used by reject_unauth_destination and its kin."),
+    key("relay_domains", Takes::Texts, "[]", "[\"!mail.example.org\", \"example.org\"]",
+        "The domains that the MTA relays to, with their subdomains, as in main.cf. Names, tables (their keys count) and \
+         `!exceptions`."),
+    key("sender_login_maps", Takes::Texts, "[]", "[\"inline:{ @example.com=postmaster }\"]",
+        "The tables that tell which logins own a sender address, as smtpd_sender_login_maps. Used by \
+         reject_sender_login_mismatch and its kin."),
     key("on_bug", Takes::Choice(&["tempfail", "accept"]), "\"tempfail\"", "\"accept\"",
         "What a client hears when mailward itself has a bug: 451, or nothing."),
     key("restrictions.client", Takes::List, "[]", "[\"reject_unknown_reverse_client_hostname\"]",

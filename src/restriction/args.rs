@@ -4,7 +4,7 @@ use crate::{
     decision::action::{Action, ClassId},
     origin::{Fault, Origin, Word},
     smtp::reply::{Reply, ReplyCode},
-    table::{AccessTable, action::MapCodes},
+    table::{AccessTable, action::MapCodes, domain_list::DomainList, texts::TextTable},
 };
 use ipnet::IpNet;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -41,6 +41,12 @@ pub struct Settings {
     pub parent_domain_matches_subdomains: bool,
     /// `recipient_delimiter`: each character of it; empty by default.
     pub recipient_delimiter: String,
+    /// `local_domains`: Postfix's mydestination, virtual_alias_domains and virtual_mailbox_domains.
+    pub local_domains: Arc<DomainList>,
+    /// `relay_domains`.
+    pub relay_domains: Arc<DomainList>,
+    /// `sender_login_maps`.
+    pub sender_login_maps: Arc<[TextTable]>,
     /// The codes.
     pub codes: Codes,
     /// `unknown_helo_hostname_tempfail_action`.
@@ -112,6 +118,9 @@ impl Default for Settings {
             mynetworks: Arc::new([]),
             parent_domain_matches_subdomains: true,
             recipient_delimiter: String::new(),
+            local_domains: Arc::default(),
+            relay_domains: Arc::default(),
+            sender_login_maps: Arc::new([]),
             codes: Codes::default(),
             unknown_helo_hostname_tempfail_action: TempfailAction::default(),
             unknown_address_tempfail_action: TempfailAction::default(),

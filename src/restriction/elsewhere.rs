@@ -44,20 +44,14 @@ const NOT_YET: &str = "this version does not have it";
 const KEEP: &str = "keep it in main.cf, in the smtpd_*_restrictions where it stands";
 const OWN_KEEP: &str = "take it out; Postfix does not know it either";
 
-const RELAY: &str =
-    "leave it in smtpd_relay_restrictions of main.cf: it keeps the server from being an open relay";
 const TABLES: &str = "only Postfix knows its own domains and users";
 const UNLISTED: &str = "leave smtpd_reject_unlisted_recipient = yes in main.cf, which is the default";
 const PROBE: &str = "only Postfix can probe an address, with its verify(8) service";
 const FINGERPRINT: &str = "a milter is not told the fingerprint of a certificate";
 const OLD: &str = "Postfix 3.9 removed it";
-const LOGINS: &str = "only Postfix knows smtpd_sender_login_maps";
 
 static TABLE: &[Elsewhere] = &[
     // What only Postfix itself can carry out.
-    word("reject_unauth_destination", TABLES, RELAY),
-    word("defer_unauth_destination", TABLES, RELAY),
-    word("permit_auth_destination", TABLES, RELAY),
     word("reject_unlisted_recipient", TABLES, UNLISTED),
     word("reject_unlisted_sender", TABLES, "set smtpd_reject_unlisted_sender = yes in main.cf"),
     word("reject_unverified_sender", PROBE, KEEP),
@@ -69,10 +63,6 @@ static TABLE: &[Elsewhere] = &[
     ),
     word("permit_tls_clientcerts", FINGERPRINT, "keep it in main.cf; permit_tls_all_clientcerts works here"),
     word("check_ccert_access", FINGERPRINT, KEEP),
-    word("reject_sender_login_mismatch", LOGINS, KEEP),
-    word("reject_known_sender_login_mismatch", LOGINS, KEEP),
-    word("reject_authenticated_sender_login_mismatch", LOGINS, KEEP),
-    word("reject_unauthenticated_sender_login_mismatch", LOGINS, KEEP),
     word(
         "permit_mx_backup",
         "only Postfix knows which networks and interfaces are its own",
@@ -132,9 +122,9 @@ mod tests {
     fn the_message_names_the_reason_and_the_way_out() {
         let cases = [
             (
-                "Reject_Unauth_Destination",
-                "`reject_unauth_destination` cannot stand here: only Postfix knows its own domains and users",
-                RELAY,
+                "Reject_Unlisted_Recipient",
+                "`reject_unlisted_recipient` cannot stand here: only Postfix knows its own domains and users",
+                UNLISTED,
             ),
             (
                 "check_relay_domains",

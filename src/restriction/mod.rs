@@ -23,6 +23,8 @@ mod reject_multi_recipient_bounce;
 mod reject_non_fqdn_address;
 mod reject_non_fqdn_helo_hostname;
 mod reject_plaintext_session;
+mod reject_sender_login_mismatch;
+mod reject_unauth_destination;
 mod reject_unknown_client;
 mod reject_unknown_domain;
 mod reject_unknown_helo_hostname;
@@ -110,6 +112,8 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         permit_inet_interfaces::KINDS,
         reject_multi_recipient_bounce::KINDS,
         reject_plaintext_session::KINDS,
+        reject_sender_login_mismatch::KINDS,
+        reject_unauth_destination::KINDS,
     ];
     families.into_iter().flatten()
 }
@@ -125,7 +129,14 @@ pub fn find(name: &str) -> Option<&'static Kind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::rule_with;
+    use crate::{
+        table::{
+            domain_list::{DomainList, Subdomains},
+            memory::{Memory, word},
+            texts::TextTable,
+        },
+        testing::rule_with,
+    };
     use args::Settings;
     use std::collections::HashSet;
 
@@ -160,10 +171,18 @@ mod tests {
 
     #[test]
     fn an_entry_needs_words_exactly_where_its_usage_shows_some() {
+        let mut memory = Memory::default();
+        let domains = DomainList::load(&[word("example.net")], Subdomains::None, &mut memory);
+        let logins = TextTable::load(&word("inline:{@example.net=postmaster}"), &mut memory).unwrap();
+        let settings = Settings {
+            local_domains: domains.into(),
+            sender_login_maps: [logins].into(),
+            ..Settings::default()
+        };
         for kind in registry() {
             match kind.parse {
                 Parse::Entry(_) => {
-                    let alone = rule_with(kind.name, &Settings::default());
+                    let alone = rule_with(kind.name, &settings);
                     assert_eq!(alone.is_ok(), kind.usage.is_empty(), "{}: usage `{}`", kind.name, kind.usage);
                 }
                 Parse::WarnIfReject => assert!(!kind.usage.is_empty(), "{}", kind.name),

@@ -18,7 +18,11 @@ pub(super) const MACROS: [(MacroStage, &CStr); 7] = [
         c"j {daemon_name} {daemon_addr} {daemon_port} v _ {client_name} {client_ptr} {client_resolve} {client_addr} {client_port} {client_connections}",
     ),
     (MacroStage::Helo, c"{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer} {verify}"),
-    (MacroStage::Mail, c"i {auth_type} {auth_authen} {auth_author} {mail_addr} {mail_host} {mail_mailer}"),
+    // TLS once more: a client need not say EHLO after STARTTLS.
+    (
+        MacroStage::Mail,
+        c"i {auth_type} {auth_authen} {auth_author} {mail_addr} {mail_host} {mail_mailer} {tls_version} {cipher} {cert_subject} {verify}",
+    ),
     (MacroStage::Rcpt, c"i {rcpt_addr} {rcpt_host} {rcpt_mailer}"),
     (MacroStage::Data, c"i"),
     (MacroStage::Eoh, c"i"),

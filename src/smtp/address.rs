@@ -117,6 +117,19 @@ pub fn access_keys<'a>(
         .chain(bare.map(|bare| Cow::Owned(format!("{bare}@"))))
 }
 
+/// The keys by which the owners of an address are looked up (mail_addr_find(3)): the complete address, the one without
+/// its extension, with `local` the local part with and without it, `@domain`. Only the first is tried in pattern tables.
+pub fn owner_keys<'a>(address: &'a str, delimiters: &str, local: bool) -> impl Iterator<Item = Cow<'a, str>> {
+    let at = address.rfind('@');
+    let (part, domain) = at.map_or((address, None), |at| (&address[..at], Some(&address[at..])));
+    let bare = strip_extension(part, delimiters);
+    let without_extension = bare.map(|bare| Cow::Owned(format!("{bare}{}", domain.unwrap_or_default())));
+    std::iter::once(Cow::Borrowed(address))
+        .chain(without_extension)
+        .chain(Some(part).into_iter().chain(bare).filter(move |_| local && at.is_some()).map(Cow::Borrowed))
+        .chain(domain.map(Cow::Borrowed))
+}
+
 /// The keys of access(5) for a host name: the name, then its parents as `parent` or, with `parents` false, as
 /// `.parent`. An IP address has no parents.
 pub fn domain_keys(name: &str, parents: bool) -> impl Iterator<Item = &str> {
@@ -188,6 +201,17 @@ mod tests {
         assert_eq!(keys("user+x@a.net", "", false), want);
         assert_eq!(keys("", "+", true), [""]);
         assert_eq!(keys("owner-list@a", "-", true), ["owner-list@a", "a", "owner-list@"]);
+    }
+
+    #[test]
+    fn owners_are_looked_up_in_the_order_of_mail_addr_find() {
+        let keys = |address, delimiters, local| -> Vec<String> {
+            owner_keys(address, delimiters, local).map(Cow::into_owned).collect()
+        };
+        assert_eq!(keys("u+x@a.net", "+", true), ["u+x@a.net", "u@a.net", "u+x", "u", "@a.net"]);
+        assert_eq!(keys("u+x@a.net", "+", false), ["u+x@a.net", "u@a.net", "@a.net"]);
+        assert_eq!(keys("u+x@a.net", "", true), ["u+x@a.net", "u+x", "@a.net"]);
+        assert_eq!(keys("u", "", true), ["u"]);
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub enum Says {
     Remark(&'static str, Template),
     /// A restriction list.
     Class(ClassId),
+    /// No action at all: the value of a table of texts.
+    Text(Template),
 }
 
 /// Where a refusal's code comes from.
@@ -101,7 +103,8 @@ impl Entry {
             | Says::DeferIfPermit(_)
             | Says::DeferIfReject(_)
             | Says::Remark(..)
-            | Says::Class(_) => none,
+            | Says::Class(_)
+            | Says::Text(_) => none,
         }
     }
 
@@ -116,7 +119,8 @@ impl Entry {
             | Says::Redirect(text)
             | Says::Bcc(text)
             | Says::Prepend { value: text, .. }
-            | Says::Remark(_, text) => text.has_groups(),
+            | Says::Remark(_, text)
+            | Says::Text(text) => text.has_groups(),
             Says::Dunno | Says::Ok | Says::Class(_) => false,
         }
     }
@@ -161,6 +165,8 @@ impl Entry {
             }
             Says::Remark(word, text) => Action::Remark { word, text: trigger(text, &word.to_uppercase()) },
             Says::Class(class) => Action::Class { class: *class, subject: Some(subject), may_permit: true },
+            // A table of texts is never asked for an action.
+            Says::Text(_) => Action::Dunno,
         }
     }
 }

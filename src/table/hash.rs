@@ -42,8 +42,13 @@ impl Fixed {
             let action = line.trim(span.end..line.text.len());
             let key = &line.text[span.clone()];
             if action.is_empty() {
-                let fault = line.error(span, format!("key `{key}` has no action"));
-                source.fault(fault.help("write the action behind it, such as `OK`, `DUNNO` or `REJECT`"));
+                source.fault(if source.values_are_texts() {
+                    let fault = line.error(span, format!("key `{key}` has no value"));
+                    fault.help("write any word behind it, such as `OK`")
+                } else {
+                    let fault = line.error(span, format!("key `{key}` has no action"));
+                    fault.help("write the action behind it, such as `OK`, `DUNNO` or `REJECT`")
+                });
             } else if let Some(entry) = right_hand::parse(line, action, Groups::Plain, source) {
                 warn_about_colon(key, line, &span, source);
                 table.insert(key, entry, line, span.clone(), duplicates, source);
@@ -63,7 +68,9 @@ impl Fixed {
         source: &mut dyn Source,
     ) {
         let key = key.to_lowercase();
-        if let Some(fault) = keys::never(&key, line, span.clone(), source.parents()) {
+        if !source.values_are_texts()
+            && let Some(fault) = keys::never(&key, line, span.clone(), source.parents())
+        {
             source.fault(fault);
         }
         self.longest = self.longest.max(key.len());

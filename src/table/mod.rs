@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod cidr;
+pub mod domain_list;
 pub mod ere;
 pub mod hash;
 pub mod inline;
@@ -15,6 +16,7 @@ pub mod right_hand;
 pub mod rules;
 mod search;
 pub mod template;
+pub mod texts;
 mod types;
 
 use crate::{
@@ -44,6 +46,11 @@ pub trait Source {
 
     /// `parent_domain_matches_subdomains`, for warnings about keys that can never match.
     fn parents(&self) -> bool;
+
+    /// Whether the values are texts and no actions.
+    fn values_are_texts(&self) -> bool {
+        false
+    }
 }
 
 /// A table that is loaded.

@@ -41,7 +41,12 @@ const POLICY: Enhanced = Enhanced::new(7, 1);
 /// Postfix: reads the action after `$1` was put in; here: before, because a client must not choose an action.
 pub fn parse(line: &Line, span: Range<usize>, groups: Groups, source: &mut dyn Source) -> Option<Entry> {
     let span = line.trim(span);
-    match read(line, span.clone(), groups, source) {
+    let says = if source.values_are_texts() {
+        Template::parse(line, span, groups).map(Says::Text)
+    } else {
+        read(line, span, groups, source)
+    };
+    match says {
         Ok(says) => Some(Entry { origin: line.origin(0), says }),
         Err(fault) => {
             source.fault(fault);
