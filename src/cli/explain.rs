@@ -185,7 +185,7 @@ impl<'a> Dialogue<'a> {
 
     async fn event(&mut self, event: Event, recipient: Option<&Path>) -> Result<Option<Decision>, Failure> {
         let policy = &self.running.config.policy;
-        if policy.stages(event).next().is_none() {
+        if !policy.judges(event) {
             return Ok(None);
         }
         let now = SystemClock.now();

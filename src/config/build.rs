@@ -131,6 +131,9 @@ impl Values<'_> {
         };
         self.bool("delay_reject", &mut config.policy.delay_reject);
         self.bool("lookahead", &mut config.policy.lookahead);
+        if let Some(Setting { name, value: Value::Bool(true) }) = self.raw.get("helo_required") {
+            config.policy.helo_required = Some(name.origin.clone());
+        }
         let limits = &mut config.limits;
         self.number("max_sessions", &mut limits.max_sessions);
         self.duration("decision_deadline", &mut limits.decision_deadline);

@@ -176,6 +176,9 @@ const KEYS: &[Key] = &[
     key("lookahead", Takes::Bool, "true", "false",
         "Ask the lookups of later entries of a list early, so that a list costs its slowest lookup, not their sum. Off: \
          only what Postfix would ask."),
+    key("helo_required", Takes::Bool, "false", "true",
+        "As smtpd_helo_required: MAIL without HELO or EHLO is refused with `503 5.5.1 Error: send HELO/EHLO first`. \
+         Postfix: forgets the name at STARTTLS; here: not, because a milter is not told of STARTTLS."),
     key("parent_domain_matches_subdomains", Takes::Bool, "true", "false",
         "Whether the key `example.com` of an access table matches mail.example.com too; off, `.example.com` does. \
          Postfix: a list of features; here: of access tables and relay_domains."),

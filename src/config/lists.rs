@@ -162,13 +162,23 @@ impl<'a> Builder<'a> {
             let restriction = Box::new(Class(*class));
             return Some((Entry { text: text.into(), origin, warn_only, restriction }, false));
         }
-        let Some((kind, parse)) = restriction::find(&word.text).and_then(|kind| match kind.parse {
+        let implied = implied_check(owner, &word.text);
+        let name = implied.unwrap_or(&word.text);
+        let Some((kind, parse)) = restriction::find(name).and_then(|kind| match kind.parse {
             Parse::Entry(parse) => Some((kind, parse)),
             Parse::WarnIfReject => None,
         }) else {
-            self.unknown(owner, &word, rest, text);
+            self.unknown(&word, rest, text);
             return None;
         };
+        if let Some(check) = implied {
+            // Its check is read as if it stood before it.
+            let table = word.clone();
+            let token = Token { width: table.text.chars().count(), word: table, group: None };
+            rest.push(token);
+            let check = Word { text: check.to_owned(), ..word };
+            return self.entry(owner, check, warn_only, rest, text);
+        }
         // The next restriction is no argument: what is missing then is said, and the next is judged by itself.
         let behind = rest.iter().rev().take(ARGUMENTS).take_while(|token| !self.is_entry(&token.word.text));
         let behind: Vec<Word> = behind.map(|token| token.word.clone()).collect();
@@ -196,7 +206,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn unknown(&mut self, owner: Owner, word: &Word, rest: &mut Vec<Token>, text: &Rc<Text>) {
+    fn unknown(&mut self, word: &Word, rest: &mut Vec<Token>, text: &Rc<Text>) {
         let name = word.text.as_str();
         if name != "=" && !name.starts_with('#') {
             // What is no restriction itself belonged to this word: it is no fault of its own.
@@ -225,7 +235,7 @@ impl<'a> Builder<'a> {
         }
         let fault = word.error(format!("unknown restriction `{name}`"));
         self.fault(
-            match self.suggest(owner, name) {
+            match self.suggest(name) {
                 Some(help) => fault.help(help),
                 None => fault,
             },
@@ -245,7 +255,7 @@ impl<'a> Builder<'a> {
         !self.is_entry(word) && (number || word.contains(['.', ':', '/', '*']))
     }
 
-    fn suggest(&self, owner: Owner, name: &str) -> Option<String> {
+    fn suggest(&self, name: &str) -> Option<String> {
         if self.loader.faults.is_full() {
             return None;
         }
@@ -253,16 +263,7 @@ impl<'a> Builder<'a> {
             return Some("mailward has no parameters: write their value".to_owned());
         }
         if name.contains(':') {
-            let check = match owner {
-                Owner::Stage(Stage::Client) => "check_client_access",
-                Owner::Stage(Stage::Helo) => "check_helo_access",
-                Owner::Stage(Stage::Sender) => "check_sender_access",
-                Owner::Stage(Stage::Recipient | Stage::Data | Stage::EndOfData) => "check_recipient_access",
-                Owner::Class(_) => {
-                    return Some("write what it checks before it, such as check_client_access".to_owned());
-                }
-            };
-            return Some(format!("write `{check} {name}`"));
+            return Some("write what it checks before it, such as check_client_access".to_owned());
         }
         let kinds =
             restriction::registry().flat_map(|kind: &Kind| kind.aliases.iter().copied().chain([kind.name]));
@@ -298,5 +299,23 @@ impl<'a> Builder<'a> {
             self.fault(fault, &text);
         }
         self.loader
+    }
+}
+
+/// The check that a table without one stands for, which depends on the list.
+///
+/// Postfix: in a class it is that of the list from which the class is reached; here: an error there, because the same
+/// table would mean different things.
+fn implied_check(owner: Owner, word: &str) -> Option<&'static str> {
+    if !word.contains(':') {
+        return None;
+    }
+    match owner {
+        Owner::Stage(Stage::Client) => Some("check_client_access"),
+        Owner::Stage(Stage::Helo) => Some("check_helo_access"),
+        Owner::Stage(Stage::Sender) => Some("check_sender_access"),
+        Owner::Stage(Stage::Recipient) => Some("check_recipient_access"),
+        // As in Postfix.
+        Owner::Stage(Stage::Data | Stage::EndOfData) | Owner::Class(_) => None,
     }
 }

@@ -105,7 +105,7 @@ fn question_bytes(lookup: &Lookup) -> usize {
         Lookup::A(name) | Lookup::Aaaa(name) | Lookup::Mx(name) | Lookup::Ns(name) | Lookup::Txt(name) => {
             name.as_str().len()
         }
-        Lookup::Ptr(_) | Lookup::Policy(_) => 0,
+        Lookup::Ptr(_) | Lookup::Policy(_) | Lookup::Sleep(_) => 0,
     }
 }
 

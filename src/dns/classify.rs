@@ -134,8 +134,8 @@ pub(super) fn kind(lookup: &Lookup) -> RecordType {
         Lookup::Ns(_) => RecordType::NS,
         Lookup::Txt(_) => RecordType::TXT,
         Lookup::Ptr(_) => RecordType::PTR,
-        // No question of DNS; upstream has no name for it either.
-        Lookup::Policy(_) => RecordType::NULL,
+        // No questions of DNS; upstream has no names for them either.
+        Lookup::Policy(_) | Lookup::Sleep(_) => RecordType::NULL,
     }
 }
 
@@ -162,7 +162,7 @@ fn answer(lookup: &Lookup, records: &[&Record<'_>]) -> Answer {
         Lookup::Mx(_) => Answer::Mx(collect(records, exchanger)),
         Lookup::Ns(_) | Lookup::Ptr(_) => Answer::Text(collect(records, host)),
         Lookup::Txt(_) => Answer::Text(collect(records, |data| text(data.bytes()).ok_or(Bad::Malformed))),
-        Lookup::Policy(_) => lookup.not_found(),
+        Lookup::Policy(_) | Lookup::Sleep(_) => lookup.not_found(),
     }
 }
 

@@ -170,6 +170,7 @@ fn wire_name(lookup: &Lookup) -> Option<Name> {
             Name::from_labels(name.as_str().split('.').map(str::as_bytes)).ok()
         }
         Lookup::Ptr(address) => Some(Name::from(*address)),
-        Lookup::Policy(_) => None,
+        // No questions of DNS: the answerer sees to them.
+        Lookup::Policy(_) | Lookup::Sleep(_) => None,
     }
 }

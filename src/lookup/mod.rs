@@ -37,6 +37,8 @@ pub enum Lookup {
     Ptr(IpAddr),
     /// What a policy service says. It may keep a greylist or count.
     Policy(Box<PolicyQuestion>),
+    /// Not a question but a pause of so many seconds, which the edge makes: it is never asked ahead.
+    Sleep(u32),
 }
 
 impl Lookup {
@@ -45,7 +47,22 @@ impl Lookup {
     pub fn writes(&self) -> bool {
         match self {
             Self::A(_) | Self::Aaaa(_) | Self::Mx(_) | Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => false,
+            Self::Sleep(_) => false,
             Self::Policy(_) => true,
+        }
+    }
+
+    /// Whether it only passes time.
+    pub fn sleeps(&self) -> bool {
+        match self {
+            Self::Sleep(_) => true,
+            Self::A(_)
+            | Self::Aaaa(_)
+            | Self::Mx(_)
+            | Self::Ns(_)
+            | Self::Txt(_)
+            | Self::Ptr(_)
+            | Self::Policy(_) => false,
         }
     }
 
@@ -55,7 +72,7 @@ impl Lookup {
             Self::A(_) => Answer::A(DnsAnswer::NotFound),
             Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::NotFound),
             Self::Mx(_) => Answer::Mx(DnsAnswer::NotFound),
-            Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::NotFound),
+            Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) | Self::Sleep(_) => Answer::Text(DnsAnswer::NotFound),
             Self::Policy(_) => Answer::Policy(PolicyAnswer::NotAsked),
         }
     }
@@ -66,7 +83,7 @@ impl Lookup {
             Self::A(_) => Answer::A(DnsAnswer::SetAside),
             Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::SetAside),
             Self::Mx(_) => Answer::Mx(DnsAnswer::SetAside),
-            Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::SetAside),
+            Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) | Self::Sleep(_) => Answer::Text(DnsAnswer::SetAside),
             Self::Policy(_) => Answer::Policy(PolicyAnswer::NotAsked),
         }
     }
@@ -77,7 +94,9 @@ impl Lookup {
             Self::A(_) => Answer::A(DnsAnswer::Temporary(reason)),
             Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::Temporary(reason)),
             Self::Mx(_) => Answer::Mx(DnsAnswer::Temporary(reason)),
-            Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::Temporary(reason)),
+            Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) | Self::Sleep(_) => {
+                Answer::Text(DnsAnswer::Temporary(reason))
+            }
             Self::Policy(_) => Answer::Policy(PolicyAnswer::Failed(reason)),
         }
     }
@@ -94,6 +113,7 @@ impl fmt::Display for Lookup {
             Self::Txt(name) => write!(f, "TXT {name}"),
             Self::Ptr(address) => write!(f, "PTR {address}"),
             Self::Policy(question) => question.fmt(f),
+            Self::Sleep(seconds) => write!(f, "SLEEP {seconds}"),
         }
     }
 }
@@ -254,6 +274,14 @@ impl<'a> Lookups<'a> {
             Some(Answer::Text(answer)) => Ok(answer),
             _ => Err(Pending(())),
         }
+    }
+
+    /// A pause: not there until it is over.
+    ///
+    /// # Errors
+    /// [`Pending`] until then.
+    pub fn sleep(&mut self, seconds: u32) -> Result<(), Pending> {
+        self.ask(Lookup::Sleep(seconds)).map(|_| ()).ok_or(Pending(()))
     }
 
     /// What a policy service says. It is asked only when everything else would permit.

@@ -10,7 +10,7 @@ use crate::{
         action::{Action, Amendment, ClassId},
     },
     lookup::{Lookup, Lookups, answers::Answers},
-    request::{Event, Request},
+    request::{Event, Request, Stage},
     smtp::reply::{Enhanced, Reply, ReplyCode},
 };
 
@@ -29,12 +29,13 @@ pub enum Progress {
 /// Decides one event. Pure: the same policy, request and answers give the same result.
 pub fn evaluate(policy: &Policy, request: &Request<'_>, answers: &Answers) -> Progress {
     let mut run = Run::new(policy, *request, answers);
-    if is_postmaster(request) {
+    let refusal = missing_helo(policy, request);
+    if refusal.is_none() && is_postmaster(request) {
         // Not even what an earlier list deferred.
         run.slots.if_permit = None;
         return Progress::Done(Box::new(run.finish(None)));
     }
-    let verdict = run.lists();
+    let verdict = refusal.or_else(|| run.lists());
     if !run.wanted.is_empty() {
         return Progress::Wants(run.wanted);
     }
@@ -50,6 +51,18 @@ pub fn evaluate(policy: &Policy, request: &Request<'_>, answers: &Answers) -> Pr
 fn is_postmaster(request: &Request<'_>) -> bool {
     request.event == Event::Rcpt
         && request.recipient.is_some_and(|path| path.address.typed.eq_ignore_ascii_case("postmaster"))
+}
+
+/// smtpd_helo_required, in smtpd's words: MAIL before HELO is refused before any list runs.
+fn missing_helo(policy: &Policy, request: &Request<'_>) -> Option<(Verdict, Rule)> {
+    let origin = policy.helo_required.as_ref()?;
+    if request.event != Event::Mail || request.session.helo.is_some() {
+        return None;
+    }
+    let rule = Rule { stage: Stage::Helo, text: "helo_required".into(), origin: origin.clone() };
+    const CODE: ReplyCode = ReplyCode::known(503);
+    let reply = Reply::new(CODE, Enhanced::new(5, 1), "Error: send HELO/EHLO first");
+    Some((Verdict::Reply(reply), rule))
 }
 
 /// How an entry or a list leaves the loop.
@@ -176,8 +189,10 @@ impl<'a> Run<'a> {
             self.steps.push(Step { rule, depth, outcome, reason, lookups: Vec::new() });
             return Flow::Next;
         }
+        let in_turn = self.wanted.is_empty();
         for lookup in wanted {
-            if !self.wanted.contains(&lookup) {
+            // A pause begins only when all before it is settled: who is permitted or refused there does not wait.
+            if !self.wanted.contains(&lookup) && (in_turn || !lookup.sleeps()) {
                 self.wanted.push(lookup);
             }
         }

@@ -27,11 +27,19 @@ pub struct Policy {
     pub delay_reject: bool,
     /// Whether the lookups of later entries are asked early. Default true.
     pub lookahead: bool,
+    /// Where `helo_required` is set, as smtpd_helo_required: MAIL without HELO is refused. Default: nowhere.
+    pub helo_required: Option<Origin>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { lists: Default::default(), classes: Vec::new(), delay_reject: true, lookahead: true }
+        Self {
+            lists: Default::default(),
+            classes: Vec::new(),
+            delay_reject: true,
+            lookahead: true,
+            helo_required: None,
+        }
     }
 }
 
@@ -46,6 +54,11 @@ impl Policy {
         Stage::ALL.into_iter().filter(move |stage| {
             stage.event(self.delay_reject) == event && !self.list(*stage).entries.is_empty()
         })
+    }
+
+    /// Whether the policy has anything to say at an event.
+    pub fn judges(&self, event: Event) -> bool {
+        event == Event::Mail && self.helo_required.is_some() || self.stages(event).next().is_some()
     }
 
     /// Which changes of a message the policy may ask for.

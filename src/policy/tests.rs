@@ -420,3 +420,36 @@ fn rounds(policy: &Policy, all: &Answers) -> Decision {
     }
     panic!("no end");
 }
+
+#[test]
+fn mail_without_helo_is_refused_where_helo_is_required() {
+    let mut silent = Mail::new().at(Event::Mail, Stage::Sender);
+    silent.session.helo = None;
+    let polite = Mail::new().at(Event::Mail, Stage::Sender);
+    let mut policy = Policy { delay_reject: false, ..policy(&[(Stage::Sender, &["permit"])]) };
+    assert_eq!(verdict(&decided(&policy, &silent, &Answers::new())), "pass");
+    policy.helo_required = Some(Origin::new("mailward.toml", 7, 1));
+    let refused = decided(&policy, &silent, &Answers::new());
+    assert_eq!(verdict(&refused), "503 5.5.1 Error: send HELO/EHLO first");
+    assert_eq!(
+        refused.rule.map(|rule| format!("{} {}", rule.text, rule.origin)).unwrap(),
+        "helo_required mailward.toml:7"
+    );
+    assert_eq!(verdict(&decided(&policy, &polite, &Answers::new())), "pass");
+    let required = Policy { helo_required: Some(Origin::new("t", 1, 1)), ..Policy::default() };
+    let judged = [Event::Connect, Event::Helo, Event::Mail, Event::Rcpt].map(|event| required.judges(event));
+    assert_eq!(judged, [false, false, true, false]);
+}
+
+#[test]
+fn a_pause_waits_for_its_turn_and_later_questions_are_asked_meanwhile() {
+    let mut policy = entries(Stage::Client, vec![asks(&["first.example"], Action::Dunno)]);
+    policy.lists[Stage::Client as usize].entries.extend(list(&["sleep 2"]).entries);
+    policy.lists[Stage::Recipient as usize].entries.push(asks(&["later.example"], Action::Dunno));
+    let mail = Mail::new();
+    assert_eq!(wanted(&policy, &mail, &Answers::new()), ["A first.example", "A later.example"]);
+    assert_eq!(wanted(&policy, &mail, &zone("A first.example NOTFOUND")), ["SLEEP 2", "A later.example"]);
+    policy.lists[Stage::Client as usize].entries[0] = asks(&["first.example"], Action::Ok);
+    let dns = zone("A first.example NOTFOUND; A later.example NOTFOUND");
+    assert_eq!(verdict(&decided(&policy, &mail, &dns)), "pass");
+}

@@ -81,6 +81,12 @@ OK and RELAY permit; DUNNO goes on; REJECT answers
 (access_map_defer_code). All other actions of access(5) are possible, except
 FILTER.
 
+A table alone in a list stands for the check of that list: in the client list
+hash:/etc/mailward/client_access means check_client_access
+hash:/etc/mailward/client_access, and so with check_helo_access,
+check_sender_access and check_recipient_access. In data, end_of_data and
+classes it is an error.
+
 A pattern that takes too long for a key is given up: 451 4.3.5, and the trace
 names the pattern. Postfix: goes on for longer; here: bounded, because a
 client must not keep the filter busy.
@@ -88,6 +94,8 @@ Postfix: reads tables made by postmap; here: the text files themselves, so
 that no postmap is needed.
 Postfix: leaves out faulty lines with a warning in its log; here: errors when
 the configuration is loaded, because nobody reads that warning.
+Postfix: a table alone in a class is checked as in the list that names the
+class; here: an error, because it would mean different things.
 Postfix: the text that a pattern's group matched can be the action; here: only
 part of the action's text, because a client must not choose what is done.
 

@@ -93,7 +93,6 @@ static TABLE: &[Elsewhere] = &[
     later("reject_rhsbl_recipient"),
     later("permit_dnswl_client"),
     later("permit_rhswl_client"),
-    later("sleep"),
     // What later versions will carry out and Postfix never does.
     own("greylist"),
     own("greylist_dnsbl_score"),

@@ -28,6 +28,7 @@ mod reject_unauth_destination;
 mod reject_unknown_client;
 mod reject_unknown_domain;
 mod reject_unknown_helo_hostname;
+mod sleep;
 mod warn_if_reject;
 
 use crate::{
@@ -114,6 +115,7 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         reject_plaintext_session::KINDS,
         reject_sender_login_mismatch::KINDS,
         reject_unauth_destination::KINDS,
+        sleep::KINDS,
     ];
     families.into_iter().flatten()
 }

@@ -6,14 +6,14 @@ use crate::{
     dns::Dns,
     lookup::{
         Lookup,
-        answers::{Answer, Answers},
+        answers::{Answer, Answers, DnsAnswer},
         policy::PolicyAnswer,
     },
     policy_service::PolicyServices,
 };
 use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// What the deadline answers.
 const DEADLINE: &str = "no answer before the deadline";
@@ -54,6 +54,10 @@ impl Answerer {
         }
         let asked = open.into_iter().map(|lookup| async {
             let began = Instant::now();
+            if let Lookup::Sleep(seconds) = lookup {
+                sleep_until(wakes(began, seconds, deadline)).await;
+                return (lookup, Answer::Text(DnsAnswer::NotFound), began.elapsed());
+            }
             let answer = match timeout_at(deadline, self.ask(&lookup)).await {
                 Ok(answer) => answer,
                 Err(_) => {
@@ -73,6 +77,7 @@ impl Answerer {
     fn known(&self, lookup: &Lookup) -> Option<Answer> {
         match lookup {
             Lookup::Policy(_) => self.reads_only.then(|| lookup.not_found()),
+            Lookup::Sleep(_) => None,
             Lookup::A(_)
             | Lookup::Aaaa(_)
             | Lookup::Mx(_)
@@ -99,7 +104,30 @@ impl Answerer {
             | Lookup::Mx(_)
             | Lookup::Ns(_)
             | Lookup::Txt(_)
-            | Lookup::Ptr(_) => self.dns.ask(lookup).await,
+            | Lookup::Ptr(_)
+            | Lookup::Sleep(_) => self.dns.ask(lookup).await,
         }
+    }
+}
+
+/// When a pause ends: after its seconds, but so that half of the time up to the deadline is left for questions.
+fn wakes(now: Instant, seconds: u32, deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(now) / 2;
+    now + Duration::from_secs(seconds.into()).min(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_leaves_half_of_the_time() {
+        let now = Instant::now();
+        let deadline = now + Duration::from_secs(20);
+        let cases = [(0, 0), (3, 3), (10, 10), (11, 10), (u32::MAX, 10)];
+        for (seconds, want) in cases {
+            assert_eq!(wakes(now, seconds, deadline), now + Duration::from_secs(want), "{seconds}");
+        }
+        assert_eq!(wakes(now, 5, now), now);
     }
 }

@@ -227,7 +227,7 @@ impl Server {
     ) -> Result<Option<Decision>, Endless> {
         let running = conversation.running.clone();
         let policy = &running.config.policy;
-        if conversation.exempt || policy.stages(event).next().is_none() {
+        if conversation.exempt || !policy.judges(event) {
             return Ok(None);
         }
         let deadline = Instant::now() + running.config.limits.decision_deadline;

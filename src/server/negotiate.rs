@@ -63,7 +63,7 @@ impl Agreed {
 /// Events that nothing in the policy answers are told without waiting for us, or not at all. RCPT always has an answer;
 /// the content is not sent at all, since no restriction of this version looks at it.
 fn options(policy: &Policy) -> ProtoOpts {
-    let answers = |event| policy.stages(event).next().is_some();
+    let answers = |event| policy.judges(event);
     let mut opts = ProtoOpts::LEADING_SPACE
         | ProtoOpts::NO_UNKNOWN
         | ProtoOpts::NO_HEADER
