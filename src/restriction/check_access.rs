@@ -166,9 +166,9 @@ The keys are those of check_sender_access, the actions those of
 check_client_access; replies begin with
     554 5.7.1 <address>: Recipient address rejected:
 
-An OK, or a list that permits, for an address that says itself which way the
-mail should take (user%domain@example.net, user@domain@example.net) counts as
-DUNNO, so that it opens no relay.
+An OK, or a list that permits, for an address that after the MTA's rewriting
+still says itself which way the mail should take (user%domain@example.net,
+user@domain@example.net) counts as DUNNO, so that it opens no relay.
 
 Differences from Postfix: see check_client_access.
 

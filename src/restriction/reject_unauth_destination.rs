@@ -17,8 +17,9 @@ macro_rules! manual {
             $first,
             "
 A destination is authorised if its domain is in local_domains, or is in
-relay_domains or below one of those. An address that says itself which way the
-mail should take (user%domain@example.net, user@domain@example.net) is not.
+relay_domains or below one of those. An address that after the MTA's rewriting
+still says itself which way the mail should take (user%domain@example.net,
+user@domain@example.net) is not.
 ",
             $reply,
             "

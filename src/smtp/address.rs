@@ -48,11 +48,10 @@ impl Address {
         self.rewritten.rsplit_once('@').map(|(_, domain)| domain)
     }
 
-    /// Whether the local part names a further way: Postfix's sender-specified routing.
+    /// Whether the local part names a further way: Postfix's sender-specified routing. The way that the MTA's rewriting
+    /// has followed already does not count.
     pub fn is_routed(&self) -> bool {
-        let routed =
-            |text: &str| text.rsplit_once('@').is_some_and(|(local, _)| local.contains(['@', '%', '!']));
-        routed(&self.typed) || routed(&self.rewritten)
+        self.rewritten.rsplit_once('@').is_some_and(|(local, _)| local.contains(['@', '%', '!']))
     }
 
     /// The rewritten address in internal (unquoted) form.
@@ -180,6 +179,21 @@ mod tests {
         assert_eq!((address.typed.as_str(), address.domain()), ("Bob", Some("origin.example")));
         assert_eq!(address.typed_domain(), None);
         assert_eq!(Address::new("<A@Good.Test.>").rewritten, "a@good.test");
+    }
+
+    #[test]
+    fn a_way_that_the_mta_has_followed_does_not_count() {
+        for (typed, rewritten, want) in [
+            ("user%b.example@a.example", Some("user@b.example"), false),
+            ("user%b.example@a.example", Some("user%b.example@a.example"), true),
+            ("user@b.example@a.example", None, true),
+            ("b.example!user@a.example", None, true),
+            ("user@a.example", None, false),
+            ("user%b.example", None, false),
+        ] {
+            let address = Address::from_wire(typed.as_bytes(), rewritten.map(str::as_bytes));
+            assert_eq!(address.is_routed(), want, "{typed} {rewritten:?}");
+        }
     }
 
     #[test]
