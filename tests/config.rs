@@ -131,7 +131,13 @@ fn restrictions_are_listed_and_explained() {
     let (list, exit) = mailward(&["restrictions"]);
     assert_eq!(exit, Exit::Success);
     assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
-    assert!(list.contains("\nreject_unknown_helo_hostname\n    Refuses a HELO name"));
+    assert!(list.contains("\n  reject_unknown_helo_hostname\n      Refuses a HELO name"));
+    let place = |text: &str| list.find(text).unwrap_or_else(|| panic!("no `{text}` in {list}"));
+    let order =
+        ["From the client list on", "\n  reject_unknown_client_hostname\n", "\nFrom the helo list on"];
+    let order =
+        order.into_iter().chain(["\n  reject_unknown_helo_hostname\n", "\nFrom the recipient list on"]);
+    assert!(order.map(place).is_sorted(), "{list}");
     let (manual, exit) = mailward(&["restrictions", "reject_unknown_hostname"]);
     assert_eq!(exit, Exit::Success);
     assert!(manual.starts_with("reject_unknown_hostname is an old name of reject_unknown_helo_hostname.\n"));

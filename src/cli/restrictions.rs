@@ -1,6 +1,6 @@
 //! `mailward restrictions`: what can stand in a restriction list, and the manual of each.
 
-use super::Exit;
+use super::{Exit, columns};
 use crate::{
     config::did_you_mean,
     request::Event,
@@ -9,9 +9,6 @@ use crate::{
 };
 use serde::Serialize;
 use std::io::{self, Write};
-
-/// How many columns a line has.
-const COLUMNS: usize = 80;
 
 /// List what can stand in a restriction list, or explain one.
 #[derive(Debug, clap::Args)]
@@ -54,21 +51,41 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::
     Ok(Exit::Success)
 }
 
+/// By the stage from which on each has something to look at, and by name.
 fn list(json: bool, out: &mut dyn Write) -> io::Result<Exit> {
     let mut kinds: Vec<&Kind> = restriction::registry().collect();
-    kinds.sort_by_key(|kind| kind.name);
+    kinds.sort_by_key(|kind| (kind.needs, kind.name));
     if json {
         serde_json::to_writer_pretty(&mut *out, &kinds.into_iter().map(Shown::from).collect::<Vec<_>>())?;
         writeln!(out)?;
         return Ok(Exit::Success);
     }
-    for kind in kinds {
-        let head = format!("{} {}", kind.name, kind.usage);
-        writeln!(out, "{}", head.trim_end())?;
-        let first = kind.manual.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        writeln!(out, "    {}", fit(first.trim(), COLUMNS - 4))?;
+    let columns = columns();
+    for (number, some) in kinds.chunk_by(|one, other| one.needs == other.needs).enumerate() {
+        if let Some(kind) = some.first() {
+            writeln!(out, "{}{}", if number == 0 { "" } else { "\n" }, heading(kind.needs))?;
+        }
+        for kind in some {
+            let head = format!("{} {}", kind.name, kind.usage);
+            writeln!(out, "  {}", head.trim_end())?;
+            let first = kind.manual.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            writeln!(out, "      {}", fit(first.trim(), columns - 6))?;
+        }
     }
     Ok(Exit::Success)
+}
+
+/// Where the restrictions that need an event first make sense. With delay_reject the lists before it run at RCPT TO, so
+/// that they may stand there too.
+fn heading(needs: Event) -> &'static str {
+    match needs {
+        Event::Connect => "From the client list on (what is known at CONNECT):",
+        Event::Helo => "From the helo list on (HELO):",
+        Event::Mail => "From the sender list on (MAIL FROM):",
+        Event::Rcpt => "From the recipient list on (RCPT TO):",
+        Event::Data => "From the data list on (DATA):",
+        Event::EndOfMessage => "In the end_of_data list (the end of the message):",
+    }
 }
 
 fn explain(kind: &Kind, asked: &str, out: &mut dyn Write) -> io::Result<()> {
