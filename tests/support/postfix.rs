@@ -44,6 +44,7 @@ compatibility_level = 3.6
 myhostname = mx.example.test
 mydestination = $myhostname
 mynetworks = 127.0.0.0/8
+relay_domains = relayed.example
 inet_interfaces = 127.0.0.1
 alias_maps =
 alias_database =
