@@ -13,6 +13,34 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Timestamp(pub i64);
 
+impl Timestamp {
+    /// The form of RFC 5322 section 3.3, in UTC: `Mon, 01 May 2006 00:00:00 +0000`.
+    pub fn rfc5322(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let (days, seconds) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
+        // Years are counted from March, so that the leap day is the last: 719468 days lie before 1970.
+        let since = days.saturating_add(719_468);
+        let (era, day) = (since.div_euclid(146_097), since.rem_euclid(146_097));
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let from_march = (5 * day + 2) / 153;
+        let (month, day) = ((from_march + 2) % 12, day - (153 * from_march + 2) / 5 + 1);
+        let year = year + era * 400 + i64::from(month < 2);
+        let name =
+            |names: &[&'static str], at: i64| usize::try_from(at).ok().and_then(|at| names.get(at).copied());
+        format!(
+            "{}, {day:02} {} {year} {:02}:{:02}:{:02} +0000",
+            name(&DAYS, days.rem_euclid(7)).unwrap_or_default(),
+            name(&MONTHS, month).unwrap_or_default(),
+            seconds / 3_600,
+            seconds / 60 % 60,
+            seconds % 60
+        )
+    }
+}
+
 /// The source of the current time.
 pub trait Clock: Send + Sync {
     /// The time now.
@@ -123,6 +151,22 @@ pub fn format_duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let cases = [
+            (0, "Thu, 01 Jan 1970 00:00:00 +0000"),
+            (1_146_441_600, "Mon, 01 May 2006 00:00:00 +0000"),
+            (951_782_399, "Mon, 28 Feb 2000 23:59:59 +0000"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 +0000"),
+            (1_795_259_531, "Sat, 21 Nov 2026 11:12:11 +0000"),
+            (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 +0000"),
+            (-1, "Wed, 31 Dec 1969 23:59:59 +0000"),
+        ];
+        for (seconds, want) in cases {
+            assert_eq!(Timestamp(seconds).rfc5322(), want);
+        }
+    }
 
     #[test]
     fn durations_are_read_with_every_unit() {

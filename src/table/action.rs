@@ -64,8 +64,8 @@ pub enum Says {
     Remark(&'static str, Template),
     /// A restriction list.
     Class(ClassId),
-    /// No action at all: the value of a table of texts.
-    Text(Template),
+    /// A text, in a table that is none of access(5), and where it begins.
+    Text(Template, Origin),
 }
 
 /// Where a refusal's code comes from.
@@ -104,7 +104,7 @@ impl Entry {
             | Says::DeferIfReject(_)
             | Says::Remark(..)
             | Says::Class(_)
-            | Says::Text(_) => none,
+            | Says::Text(..) => none,
         }
     }
 
@@ -120,7 +120,7 @@ impl Entry {
             | Says::Bcc(text)
             | Says::Prepend { value: text, .. }
             | Says::Remark(_, text)
-            | Says::Text(text) => text.has_groups(),
+            | Says::Text(text, _) => text.has_groups(),
             Says::Dunno | Says::Ok | Says::Class(_) => false,
         }
     }
@@ -139,7 +139,8 @@ impl Entry {
         let trigger =
             |template: &Template, word: &str| trigger(&template.expand(groups), word, subject, request);
         match &self.says {
-            Says::Dunno => Action::Dunno,
+            // Tables of texts are no access tables.
+            Says::Dunno | Says::Text(..) => Action::Dunno,
             Says::Ok => Action::Ok,
             Says::Refuse(code, refusal) => {
                 let code = match code {
@@ -166,7 +167,6 @@ impl Entry {
             Says::Remark(word, text) => Action::Remark { word, text: trigger(text, &word.to_uppercase()) },
             Says::Class(class) => Action::Class { class: *class, subject: Some(subject), may_permit: true },
             // A table of texts is never asked for an action.
-            Says::Text(_) => Action::Dunno,
         }
     }
 }

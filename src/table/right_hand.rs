@@ -41,12 +41,11 @@ const POLICY: Enhanced = Enhanced::new(7, 1);
 /// Postfix: reads the action after `$1` was put in; here: before, because a client must not choose an action.
 pub fn parse(line: &Line, span: Range<usize>, groups: Groups, source: &mut dyn Source) -> Option<Entry> {
     let span = line.trim(span);
-    let says = if source.values_are_texts() {
-        Template::parse(line, span, groups).map(Says::Text)
-    } else {
-        read(line, span, groups, source)
-    };
-    match says {
+    if source.values_are_texts() {
+        let text = Template::parse(line, span.clone(), groups).map_err(|fault| source.fault(fault)).ok()?;
+        return Some(Entry { origin: line.origin(0), says: Says::Text(text, line.origin(span.start)) });
+    }
+    match read(line, span.clone(), groups, source) {
         Ok(says) => Some(Entry { origin: line.origin(0), says }),
         Err(fault) => {
             source.fault(fault);

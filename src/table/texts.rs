@@ -28,6 +28,16 @@ impl TextTable {
         value(self.0.full(key))
     }
 
+    /// The value of a complete key, and where it begins.
+    ///
+    /// # Errors
+    /// When a pattern takes too long.
+    pub fn text(&self, key: &str) -> Result<Option<(String, &Origin)>, GaveUp> {
+        let Some(Hit { entry, groups, .. }) = self.0.full(key)? else { return Ok(None) };
+        let Says::Text(text, origin) = &entry.says else { return Ok(None) };
+        Ok(Some((text.expand(&groups).into_owned(), origin)))
+    }
+
     /// The value of a part of a key in lower case, which only tables of fixed strings have.
     ///
     /// # Errors
@@ -40,7 +50,7 @@ impl TextTable {
 fn value(found: Found<'_>) -> Result<Option<Cow<'_, str>>, GaveUp> {
     let Some(Hit { entry, groups, .. }) = found? else { return Ok(None) };
     Ok(match &entry.says {
-        Says::Text(text) => Some(Cow::Owned(text.expand(&groups).into_owned())),
+        Says::Text(text, _) => Some(Cow::Owned(text.expand(&groups).into_owned())),
         Says::Dunno
         | Says::Ok
         | Says::Refuse(..)
@@ -121,5 +131,26 @@ mod tests {
         load(&mut memory, "hash", "example.net\n");
         let want = "t:1:1+11 error: key `example.net` has no value (write any word behind it, such as `OK`)";
         assert_eq!(memory.messages(), [want]);
+    }
+
+    #[test]
+    fn a_text_is_told_with_its_place() {
+        let mut memory = Memory::default();
+        let mut text = |kind: &str, content: &str, key: &str| {
+            let table = load(&mut memory, kind, content);
+            let found = table.text(key).unwrap();
+            found.map(|(text, origin)| format!("{text} at {}:{}", origin.line, origin.column))
+        };
+        let at = |text: &str| Some(text.to_owned());
+        assert_eq!(text("hash", "# x\n.a.b  $c ${d}\n", ".A.b"), at("$c ${d} at 2:7"));
+        assert_eq!(text("hash", "a.b OK\n", "x.a.b"), None);
+        assert_eq!(text("regexp", "/^(.*)=/ $$c $1\n", "a=b"), at("$c a at 1:10"));
+        assert_eq!(text("pcre", "/^a/ OK\n", "b"), None);
+        assert_eq!(text("cidr", "10.0.0.0/8 no action\n", "10.1.2.3"), at("no action at 1:12"));
+        assert_eq!(memory.messages(), [""; 0]);
+        for (table, key) in [("inline:{ { a = b c } }", "a"), ("static:{ b c }", "any")] {
+            let table = TextTable::load(&word(table), &mut memory).unwrap();
+            assert_eq!(table.text(key).unwrap().map(|(text, _)| text).as_deref(), Some("b c"));
+        }
     }
 }

@@ -25,7 +25,9 @@ impl Filter {
     /// Whether an answer counts.
     pub fn matches(&self, answer: Ipv4Addr) -> bool {
         let pairs = self.0.iter().zip(answer.octets());
-        pairs.into_iter().all(|(ranges, octet)| ranges.iter().any(|(from, to)| (*from..=*to).contains(&octet)))
+        pairs
+            .into_iter()
+            .all(|(ranges, octet)| ranges.iter().any(|(from, to)| (*from..=*to).contains(&octet)))
     }
 }
 
