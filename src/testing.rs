@@ -129,7 +129,8 @@ impl Mail {
 }
 
 /// DNS as a text: entries `TYPE NAME VALUE, VALUE …` between `;` or line ends. TYPE is A, AAAA, MX, NS, TXT or PTR, or
-/// ANY for A, AAAA and MX at once. In the place of the values may stand NOTFOUND, NULLMX, INVALID, FAILED or TEMPORARY.
+/// ANY for A, AAAA and MX at once. In the place of the values may stand NOTFOUND, NULLMX, INVALID, SETASIDE, FAILED or
+/// TEMPORARY.
 /// A value of MX is `PREFERENCE NAME` or only the name. Questions it does not name have no answer.
 pub(crate) fn zone(text: &str) -> Answers {
     let mut answers = Answers::new();
@@ -164,6 +165,7 @@ fn values<T>(text: &str, value: impl Fn(&str) -> T) -> DnsAnswer<T> {
         "NOTFOUND" => DnsAnswer::NotFound,
         "NULLMX" => DnsAnswer::NullMx,
         "INVALID" => DnsAnswer::Invalid,
+        "SETASIDE" => DnsAnswer::SetAside,
         "FAILED" => DnsAnswer::Failed("FORMERR"),
         "TEMPORARY" => DnsAnswer::Temporary("SERVFAIL"),
         text => DnsAnswer::Records(text.split(',').map(|v| value(v.trim())).collect()),
@@ -189,7 +191,8 @@ pub(crate) fn rule(line: &str) -> Box<dyn Restriction> {
 /// The rule of a list entry, or what is wrong with it. Its tables are `inline:` or `static:`.
 pub(crate) fn rule_with(line: &str, settings: &Settings) -> Result<Box<dyn Restriction>, Fault> {
     let (rule, faults) = faults_of(line, settings);
-    assert_eq!(faults, [""; 0], "faults in a table of `{line}`");
+    let errors: Vec<&String> = faults.iter().filter(|fault| !fault.contains(" warning: ")).collect();
+    assert_eq!(errors, [""; 0], "faults in a table of `{line}`");
     rule
 }
 

@@ -10,6 +10,7 @@ use support::{
     dialogue::{Dialogue, InProcess, Side},
     directory::Directory,
     milter::{Daemon, parse},
+    policy_server::PolicyServer,
     postfix::say,
 };
 
@@ -24,7 +25,10 @@ async fn the_filter_alone_answers_as_the_dialogues_say() {
         }
         let directory = Directory::new();
         dialogue.write_tables(directory.path());
-        let policy = dialogue.policy(directory.path());
+        let service = directory.path().join("policy");
+        let service = service.exists().then(|| PolicyServer::from_file(&service));
+        let address = service.as_ref().map(|service| service.address().to_string()).unwrap_or_default();
+        let policy = dialogue.policy(directory.path()).replace("$POLICY", &address);
         let daemon = Daemon::start_with(parse(&policy, directory.path()), &zone).await;
         let (compared, found) = InProcess::new(&dialogue, &daemon).play().await;
         say(&format!("in process: {} ... {compared} answers", dialogue.name()));

@@ -1,7 +1,7 @@
 //! From the keys that are set to the configuration as the server uses it.
 
 use super::{
-    Files,
+    Files, dns_lists,
     faults::Faults,
     lists::Builder,
     loader::Loader,
@@ -43,6 +43,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     let mut loader = Loader::new(text, faults, files);
     loader.parents = config.settings.parent_domain_matches_subdomains;
     tables(raw, &mut config, &mut loader);
+    dns_lists::read(raw, &mut loader, &mut config.settings);
     let mut builder = Builder::new(loader, config.settings.clone(), &classes);
     for stage in Stage::ALL {
         if let Some(Value::List(tokens)) = value(raw, &format!("restrictions.{stage}")) {
@@ -232,6 +233,7 @@ impl Values<'_> {
             ("defer_code", &mut codes.defer_code),
             ("invalid_hostname_reject_code", &mut codes.invalid_hostname_reject_code),
             ("multi_recipient_bounce_reject_code", &mut codes.multi_recipient_bounce_reject_code),
+            ("maps_rbl_reject_code", &mut codes.maps_rbl_reject_code),
             ("non_fqdn_reject_code", &mut codes.non_fqdn_reject_code),
             ("plaintext_reject_code", &mut codes.plaintext_reject_code),
             ("reject_code", &mut codes.reject_code),

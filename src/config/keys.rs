@@ -41,6 +41,8 @@ pub enum Takes {
     Permissions,
     /// A reply code.
     Code,
+    /// An inline table from names to names.
+    Names,
 }
 
 impl Takes {
@@ -60,6 +62,7 @@ impl Takes {
             Self::Choice(words) => one_of(words),
             Self::Permissions => "permission bits such as \"0660\"".to_owned(),
             Self::Code => "a reply code from 400 to 459 or 500 to 559".to_owned(),
+            Self::Names => "a table such as { \"name\" = \"shown\" }".to_owned(),
         }
     }
 }
@@ -79,7 +82,7 @@ fn bytes(size: u64) -> String {
 }
 
 /// Sections of the whole design that this version does not have yet.
-pub(super) const LATER: [&str; 5] = ["greylist", "dnsbl", "attachments", "journal", "replies"];
+pub(super) const LATER: [&str; 3] = ["greylist", "attachments", "journal"];
 
 /// All keys, in the order of the manual.
 pub fn keys() -> &'static [Key] {
@@ -91,13 +94,42 @@ pub fn find(path: &str) -> Option<&'static Key> {
     let exact = KEYS.iter().find(|key| key.path == path);
     exact.or_else(|| {
         let section = path.split_once('.').map_or(path, |(section, _)| section);
-        KEYS.iter().find(|key| key.path.strip_suffix(".*") == Some(section) && path != section)
+        KEYS.iter().find(|key| match key.path.split_once(".*") {
+            Some((above, "")) => above == section && path != section,
+            Some((above, below)) => {
+                let name = path.strip_prefix(above).and_then(|rest| rest.strip_suffix(below));
+                name.and_then(|name| name.strip_prefix('.')).is_some_and(is_own_name)
+            }
+            None => false,
+        })
     })
 }
 
 /// Whether keys stand below this path.
 pub(super) fn is_section(path: &str) -> bool {
     KEYS.iter().any(|key| key.path.split_once('.').is_some_and(|(section, _)| section == path))
+        || is_named_section(path)
+}
+
+/// Whether this is a section with a name of the administrator's own: `dnsbl.main`.
+fn is_named_section(path: &str) -> bool {
+    let above = |key: &Key| key.path.split_once(".*.").map(|(above, _)| above);
+    let name = |above: &str| path.strip_prefix(above).and_then(|rest| rest.strip_prefix('.'));
+    KEYS.iter().filter_map(above).filter_map(name).any(is_own_name)
+}
+
+/// Whether a name can be one of the administrator's own.
+fn is_own_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('.')
+}
+
+/// The beginning that the keys of a section have in the table: `dnsbl.*.` for `dnsbl.main.`.
+pub(super) fn pattern_of(prefix: &str) -> String {
+    match prefix.strip_suffix('.').filter(|path| is_named_section(path)).and_then(|path| path.split_once('.'))
+    {
+        Some((section, _)) => format!("{section}.*."),
+        None => prefix.to_owned(),
+    }
 }
 
 /// All keys with their manual sentences, as plain text in 80 columns.
@@ -217,6 +249,8 @@ const KEYS: &[Key] = &[
         "The reply code of reject_invalid_helo_hostname."),
     key("codes.multi_recipient_bounce_reject_code", Takes::Code, "550", "554",
         "The reply code of reject_multi_recipient_bounce."),
+    key("codes.maps_rbl_reject_code", Takes::Code, "554", "550",
+        "The reply code of reject_rbl_client and the reject_rhsbl_* restrictions: $rbl_code."),
     key("codes.non_fqdn_reject_code", Takes::Code, "504", "550",
         "The reply code of reject_non_fqdn_helo_hostname, reject_non_fqdn_sender and reject_non_fqdn_recipient."),
     key("codes.plaintext_reject_code", Takes::Code, "450", "530", "The reply code of reject_plaintext_session."),
@@ -235,6 +269,22 @@ const KEYS: &[Key] = &[
         "What reject_unknown_helo_hostname does when DNS gives no answer."),
     key("codes.unknown_address_tempfail_action", TEMPFAIL, "\"defer_if_permit\"", "\"defer\"",
         "What reject_unknown_sender_domain and reject_unknown_recipient_domain do when DNS gives no answer."),
+    key("replies.default_rbl_reply", Takes::Text, "\"\"", "\"$rbl_code $rbl_what is on $rbl_domain\"",
+        "What a client on a block list is told; empty: Postfix's default, \"$rbl_code Service unavailable; $rbl_class \
+         [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}\". `mailward restrictions reject_rbl_client` \
+         explains it."),
+    key("replies.rbl_reply_maps", Takes::Texts, "[]", "[\"inline:{ { bl.example.net = 550 blocked } }\"]",
+        "Tables with the replies of single lists, by `domain=filter` as it stands in the entry, or by the domain."),
+    key("dnsbl.*.sites", Takes::Texts, "[]", "[\"zen.spamhaus.org=127.0.0.[2..11]*3\"]",
+        "The sites of a scored list, `domain[=filter][*weight]`, as in postscreen_dnsbl_sites. The section has a name \
+         of your own, which reject_dnsbl_score takes."),
+    key("dnsbl.*.reject_at", Takes::Number(1, 1_000_000_000), "1", "3",
+        "The score from which reject_dnsbl_score refuses."),
+    key("dnsbl.*.greylist_at", Takes::Number(0, 1_000_000_000), "0", "1",
+        "The score from which greylist_dnsbl_score greylists; 0: never. This version does not have that restriction."),
+    key("dnsbl.*.show", Takes::Names, "{}", "{ \"secret.zen.dq.spamhaus.net\" = \"zen.spamhaus.org\" }",
+        "What clients are shown instead of a site's domain, as postscreen_dnsbl_reply_map: it keeps the key of a paid \
+         list secret."),
     key("dns.nameservers", Takes::Texts, "[]", "[\"127.0.0.1:53\"]",
         "The DNS servers in the order in which they are asked, `ADDRESS` or `ADDRESS:PORT`; empty: those of \
          /etc/resolv.conf."),

@@ -2,6 +2,7 @@
 //! first mail.
 
 use super::{
+    dns_lists::Asked,
     faults::did_you_mean,
     loader::{Loader, RightHand},
     raw::Setting,
@@ -108,6 +109,7 @@ impl<'a> Builder<'a> {
         let mut warn: Option<Word> = None;
         let mut ended: Option<String> = None;
         let mut dead: Option<(Word, usize)> = None;
+        let mut asked = Asked::default();
         while let Some(Token { word, group, .. }) = rest.pop() {
             if let Some(group) = group {
                 rest.extend(group.into_iter().rev());
@@ -127,6 +129,9 @@ impl<'a> Builder<'a> {
             let Some((entry, always)) = self.entry(owner, word, warn_only, &mut rest, text) else { continue };
             if always && ended.is_none() {
                 ended = Some(entry.text.to_string());
+            }
+            if let Some(fault) = asked.again(&entry) {
+                self.fault(fault, text);
             }
             list.entries.push(entry);
         }
@@ -196,6 +201,7 @@ impl<'a> Builder<'a> {
         match made {
             Ok(restriction) => {
                 // Under warn_if_reject only a permit still ends the list.
+                let written = restriction.shown().map_or(written, str::to_owned);
                 let always = restriction.ends_list() && (!warn_only || kind.name == "permit");
                 Some((Entry { text: written.into(), origin: word.origin, warn_only, restriction }, always))
             }

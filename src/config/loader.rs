@@ -5,7 +5,7 @@ use crate::{
     decision::action::ClassId,
     origin::{Fault, Origin, Word},
     restriction::args::Tables,
-    table::{AccessTable, Source},
+    table::{AccessTable, Source, texts::TextTable},
 };
 use std::{collections::HashMap, path::Path, rc::Rc, sync::Arc};
 
@@ -60,6 +60,11 @@ impl<'a> Loader<'a> {
             interned: HashMap::new(),
             texts: Vec::new(),
         }
+    }
+
+    /// Loads a table of texts. Faults within are reported here; an `Err` is about the word.
+    pub(super) fn texts(&mut self, word: &Word) -> Result<Arc<TextTable>, Fault> {
+        TextTable::load(word, self).map(Arc::new)
     }
 
     fn text_of(&self, origin: &Origin) -> Option<Rc<Text>> {

@@ -5,6 +5,7 @@
 
 mod build;
 pub mod diagnostic;
+mod dns_lists;
 mod faults;
 mod files;
 pub mod keys;

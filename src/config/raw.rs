@@ -28,6 +28,7 @@ pub(super) enum Value {
     Choice(&'static str),
     Permissions(u32),
     Code(ReplyCode),
+    Names(Vec<(Word, Word)>),
 }
 
 /// A key that is set, and its value.
@@ -75,8 +76,9 @@ impl Reader<'_> {
                 Some(below) if keys::is_section(&path) => self.section(&format!("{path}."), below),
                 _ if keys::is_section(&path) => {
                     let fault = self.fault(name.span(), format!("`{path}` is a section, not a value"));
+                    let section = if prefix.is_empty() { path } else { format!("{prefix}NAME") };
                     self.take(
-                        fault.help(format!("write `[{path}]` on a line of its own, its keys below it")),
+                        fault.help(format!("write `[{section}]` on a line of its own, its keys below it")),
                     );
                 }
                 _ => self.unknown(prefix, name.get_ref(), name.span(), below.is_some()),
@@ -106,6 +108,9 @@ impl Reader<'_> {
                 }
                 Some(self.strings(key.takes, &strings))
             }
+            DeValue::Table(names) if key.takes == Takes::Names => {
+                Some(Value::Names(self.names(&path, names)))
+            }
             other => {
                 self.take(self.wrong_type(key, &path, type_name(other), span));
                 None
@@ -114,6 +119,22 @@ impl Reader<'_> {
         if let Some(value) = value {
             self.settings.insert(path, Setting { name, value });
         }
+    }
+
+    fn names(&mut self, path: &str, table: &DeTable<'_>) -> Vec<(Word, Word)> {
+        let mut names = Vec::new();
+        for (name, value) in table {
+            let shown = match value.get_ref() {
+                DeValue::String(string) => self.word(string, self.body(&value.span())),
+                other => {
+                    let message = format!("`{path}` takes strings, not {}", type_name(other));
+                    self.take(self.fault(value.span(), message));
+                    continue;
+                }
+            };
+            names.push((self.word(name.get_ref(), name.span()), shown));
+        }
+        names
     }
 
     fn string(&mut self, key: &Key, path: &str, string: &str, span: Range<usize>) -> Option<Value> {
@@ -148,7 +169,7 @@ impl Reader<'_> {
                 _ => Err(bad(format!("\"{string}\" are no permission bits"))
                     .help("write three octal digits, such as \"0660\"")),
             },
-            Takes::Bool | Takes::Number(..) | Takes::Code => {
+            Takes::Bool | Takes::Number(..) | Takes::Code | Takes::Names => {
                 let fault = self.wrong_type(key, path, "a string", span.clone());
                 Err(match (key.takes, string.to_ascii_lowercase().as_str()) {
                     (Takes::Bool, "yes" | "true" | "on") => fault.help("write true, without quotes"),
@@ -205,7 +226,7 @@ impl Reader<'_> {
             Takes::Span(..) => Err(self
                 .wrong_type(key, path, "a number", span.clone())
                 .help(format!("write the unit too, such as \"{written}s\""))),
-            Takes::Text | Takes::Texts | Takes::List | Takes::Bool | Takes::Choice(_) => {
+            Takes::Text | Takes::Texts | Takes::List | Takes::Bool | Takes::Choice(_) | Takes::Names => {
                 Err(self.wrong_type(key, path, "a number", span.clone()))
             }
         };
@@ -283,15 +304,16 @@ fn help_for_unknown(prefix: &str, name: &str) -> Option<String> {
     }
     let mut elsewhere = keys::keys().iter().filter(|key| !key.path.ends_with(".*"));
     if let Some(key) = elsewhere.find(|key| key.path.rsplit('.').next() == Some(name)) {
-        return Some(match key.path.split_once('.') {
-            Some((section, _)) => format!("`{name}` stands below [{section}]"),
+        return Some(match key.path.rsplit_once('.') {
+            Some((section, _)) => format!("`{name}` stands below [{}]", section.replace('*', "NAME")),
             None => format!("`{name}` stands above the first [section]"),
         });
     }
-    let sections = ["restrictions", "classes", "codes", "dns", "policy_service"]
+    let sections = ["restrictions", "classes", "codes", "dns", "replies", "dnsbl", "policy_service"]
         .into_iter()
         .filter(|_| prefix.is_empty());
-    let siblings = keys::keys().iter().filter_map(|key| key.path.strip_prefix(prefix));
+    let prefix = keys::pattern_of(prefix);
+    let siblings = keys::keys().iter().filter_map(|key| key.path.strip_prefix(prefix.as_str()));
     let siblings = siblings.filter(|rest| !rest.contains(['.', '*'])).chain(sections);
     did_you_mean(name, siblings).map(|key| format!("did you mean `{key}`?"))
 }

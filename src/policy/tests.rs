@@ -300,6 +300,26 @@ fn all_lookups_up_to_a_certain_end_are_asked_in_one_round() {
 }
 
 #[test]
+fn a_listed_client_costs_two_rounds_and_an_unlisted_one_a_single_one() {
+    let lists: Vec<String> = (1..=8).map(|n| format!("reject_rbl_client l{n}.example")).collect();
+    let lines: Vec<&str> = lists.iter().map(String::as_str).collect();
+    let mut policy = policy(&[(Stage::Recipient, &lines)]);
+    let name = |n: usize| format!("1.2.0.192.l{n}.example");
+    let all: Vec<String> = (1..=8).map(|n| format!("A {}", name(n))).collect();
+    assert_eq!(wanted(&policy, &Mail::new(), &zone("")), all);
+    let unlisted = all.iter().map(|a| format!("{a} NOTFOUND")).collect::<Vec<_>>().join(";");
+    assert_eq!(verdict(&decided(&policy, &Mail::new(), &zone(&unlisted))), "pass");
+    let listed = format!("{unlisted}; A {} 127.0.0.2", name(5));
+    let text = format!("TXT {}", name(5));
+    assert_eq!(wanted(&policy, &Mail::new(), &zone(&listed)), [text.as_str()]);
+    let known = zone(&format!("{listed}; {text} why"));
+    let want = "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using l5.example; why";
+    assert_eq!(verdict(&decided(&policy, &Mail::new(), &known)), want);
+    policy.lookahead = false;
+    assert_eq!(wanted(&policy, &Mail::new(), &zone("")), all[..1]);
+}
+
+#[test]
 fn nothing_behind_a_permit_is_asked() {
     let policy = entries(Stage::Recipient, vec![asks(&[], Action::Ok), asks(&["a.example"], Action::Dunno)]);
     assert_eq!(verdict(&decided(&policy, &Mail::new(), &Answers::new())), "pass");

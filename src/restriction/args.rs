@@ -1,5 +1,6 @@
 //! What a restriction is made from: its words, the settings, and the tables it names.
 
+use super::{list::List, rbl_reply::ReplyTemplate, scored_list::ScoredList};
 use crate::{
     decision::action::{Action, ClassId},
     origin::{Fault, Origin, Word},
@@ -7,7 +8,11 @@ use crate::{
     table::{AccessTable, action::MapCodes, domain_list::DomainList, texts::TextTable},
 };
 use ipnet::IpNet;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 /// What happens when something could not be found out: postconf(5) reject_tempfail_action and its siblings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -57,6 +62,57 @@ pub struct Settings {
     pub policy_service: PolicyService,
     /// The classes that can be named at run time.
     pub classes: Arc<HashMap<String, ClassId>>,
+    /// `default_rbl_reply` and `rbl_reply_maps`.
+    pub rbl_replies: RblReplies,
+    /// The scored lists of `[dnsbl.NAME]`, by name.
+    pub dnsbl: BTreeMap<String, Arc<ScoredList>>,
+}
+
+/// What clients on a list are told.
+#[derive(Clone, Debug, Default)]
+pub struct RblReplies {
+    /// `default_rbl_reply`.
+    pub default: Arc<ReplyTemplate>,
+    /// `rbl_reply_maps`: templates by list, in tables that are asked in this order.
+    pub by_list: Vec<Arc<TextTable>>,
+}
+
+impl Settings {
+    /// The reply for a list: that of `domain=filter` as written, else that of the domain, else the default.
+    ///
+    /// # Errors
+    /// When the list's own template is faulty, or a pattern of the table takes too long.
+    pub fn rbl_reply(&self, argument: &Word, list: &List) -> Result<Arc<ReplyTemplate>, Fault> {
+        for key in [argument.text.as_str(), &list.written] {
+            for table in &self.rbl_replies.by_list {
+                let found = table.text(key).map_err(|gave_up| argument.error(gave_up.to_string()))?;
+                if let Some((template, origin)) = found {
+                    return Ok(Arc::new(ReplyTemplate::parse(&template, origin)?));
+                }
+            }
+        }
+        Ok(self.rbl_replies.default.clone())
+    }
+
+    /// The scored list of a name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn scored_list(&self, name: &Word) -> Result<Arc<ScoredList>, Fault> {
+        if let Some(list) = self.dnsbl.get(&name.text) {
+            return Ok(list.clone());
+        }
+        let fault = name.error(format!("there is no scored list `{}`", name.text));
+        let far = |known: &&String| strsim::damerau_levenshtein(known, &name.text);
+        let near = self.dnsbl.keys().min_by_key(far).filter(|known| far(known) <= known.len() / 4 + 1);
+        Err(match near {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None => fault.help(format!(
+                "write its sites below [dnsbl.{}], such as `sites = [\"zen.spamhaus.org=127.0.0.[2..11]*3\"]`",
+                name.text
+            )),
+        })
+    }
 }
 
 /// What check_policy_service takes where the entry says nothing else.
@@ -77,6 +133,7 @@ pub struct Codes {
     pub defer_code: ReplyCode,
     pub invalid_hostname_reject_code: ReplyCode,
     pub multi_recipient_bounce_reject_code: ReplyCode,
+    pub maps_rbl_reject_code: ReplyCode,
     pub non_fqdn_reject_code: ReplyCode,
     pub plaintext_reject_code: ReplyCode,
     pub reject_code: ReplyCode,
@@ -94,6 +151,7 @@ impl Default for Codes {
             defer_code: ReplyCode::known(450),
             invalid_hostname_reject_code: ReplyCode::known(501),
             multi_recipient_bounce_reject_code: ReplyCode::known(550),
+            maps_rbl_reject_code: ReplyCode::known(554),
             non_fqdn_reject_code: ReplyCode::known(504),
             plaintext_reject_code: ReplyCode::known(450),
             reject_code: ReplyCode::known(554),
@@ -126,6 +184,8 @@ impl Default for Settings {
             unknown_address_tempfail_action: TempfailAction::default(),
             policy_service: PolicyService::default(),
             classes: Arc::default(),
+            rbl_replies: RblReplies::default(),
+            dnsbl: BTreeMap::new(),
         }
     }
 }
@@ -151,7 +211,7 @@ pub trait Tables {
     /// When there is no such table.
     fn table(&mut self, word: &Word) -> Result<Arc<AccessTable>, Fault>;
 
-    /// Takes a warning about a table that only the restriction using it can give.
+    /// Takes a warning about a table that only the restriction using it can give, or about an argument.
     fn warn(&mut self, fault: Fault) {
         let _ = fault;
     }
@@ -203,7 +263,7 @@ impl<'a> Arguments<'a> {
         self.tables.table(&word)
     }
 
-    /// Reports a warning about what a table holds.
+    /// Reports a warning about an argument, or a fault in what a table holds.
     pub fn warn(&mut self, fault: Fault) {
         self.tables.warn(fault);
     }

@@ -30,11 +30,6 @@ const fn word(name: &'static str, why: &'static str, keep: &'static str) -> Else
     Elsewhere { name, why, keep }
 }
 
-/// A restriction of Postfix that later versions will carry out.
-const fn later(name: &'static str) -> Elsewhere {
-    word(name, NOT_YET, KEEP)
-}
-
 /// One that later versions will carry out and Postfix never does.
 const fn own(name: &'static str) -> Elsewhere {
     word(name, NOT_YET, OWN_KEEP)
@@ -71,8 +66,7 @@ static TABLE: &[Elsewhere] = &[
     word("check_etrn_access", "a milter does not see ETRN", "leave it in smtpd_etrn_restrictions of main.cf"),
     // What Postfix itself has no more, or never had.
     word("check_relay_domains", OLD, "use reject_unauth_destination in smtpd_relay_restrictions of main.cf"),
-    word("reject_maps_rbl", OLD, "use one reject_rbl_client per list in main.cf"),
-    word("reject_rbl", "it is an old name of reject_rbl_client, which this version does not have", KEEP),
+    word("reject_maps_rbl", OLD, "use one reject_rbl_client per list"),
     word("permit_naked_ip_address", OLD, "take it out; use check_client_access for the clients that need it"),
     word(
         "check_recipient_maps",
@@ -84,20 +78,10 @@ static TABLE: &[Elsewhere] = &[
         "no version of Postfix ever carried it out",
         "use reject_unknown_client_hostname, which wants the forward lookup too",
     ),
-    // What later versions will carry out.
-    later("reject_rbl_client"),
-    later("reject_rhsbl_client"),
-    later("reject_rhsbl_reverse_client"),
-    later("reject_rhsbl_helo"),
-    later("reject_rhsbl_sender"),
-    later("reject_rhsbl_recipient"),
-    later("permit_dnswl_client"),
-    later("permit_rhswl_client"),
     // What later versions will carry out and Postfix never does.
     own("greylist"),
     own("greylist_dnsbl_score"),
     own("greylist_unknown_client_hostname"),
-    own("reject_dnsbl_score"),
     own("reject_attachment_name"),
 ];
 
@@ -160,11 +144,6 @@ mod tests {
                 "check_relay_domains",
                 "`check_relay_domains` cannot stand here: Postfix 3.9 removed it",
                 "use reject_unauth_destination in smtpd_relay_restrictions of main.cf",
-            ),
-            (
-                "reject_rbl_client",
-                "`reject_rbl_client` cannot stand here: this version does not have it",
-                KEEP,
             ),
             ("greylist", "`greylist` cannot stand here: this version does not have it", OWN_KEEP),
         ];

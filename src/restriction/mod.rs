@@ -12,22 +12,30 @@ mod defer_if;
 pub mod elsewhere;
 mod envelope_address;
 mod helo_literal;
+mod known_lists;
+pub mod list;
 mod permit;
+mod permit_dnswl;
 mod permit_inet_interfaces;
 mod permit_mynetworks;
 mod permit_sasl_authenticated;
 mod permit_tls_all_clientcerts;
+pub mod rbl_reply;
 mod reject;
+mod reject_dnsbl_score;
 mod reject_invalid_helo_hostname;
 mod reject_multi_recipient_bounce;
 mod reject_non_fqdn_address;
 mod reject_non_fqdn_helo_hostname;
 mod reject_plaintext_session;
+mod reject_rbl_client;
+mod reject_rhsbl;
 mod reject_sender_login_mismatch;
 mod reject_unauth_destination;
 mod reject_unknown_client;
 mod reject_unknown_domain;
 mod reject_unknown_helo_hostname;
+pub mod scored_list;
 mod sleep;
 mod warn_if_reject;
 
@@ -56,6 +64,11 @@ pub trait Restriction: fmt::Debug + Send + Sync {
     /// The block and allow lists it asks.
     fn lists(&self) -> Vec<ListUse> {
         Vec::new()
+    }
+
+    /// The entry for logs and traces, where its words hold what they must not show: the key of a paid list.
+    fn shown(&self) -> Option<&str> {
+        None
     }
 
     /// Whether nothing behind it in the list can ever be reached: `permit`, `reject`, `defer`.
@@ -116,6 +129,10 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         reject_sender_login_mismatch::KINDS,
         reject_unauth_destination::KINDS,
         sleep::KINDS,
+        reject_rbl_client::KINDS,
+        reject_rhsbl::KINDS,
+        permit_dnswl::KINDS,
+        reject_dnsbl_score::KINDS,
     ];
     families.into_iter().flatten()
 }
@@ -200,6 +217,7 @@ mod tests {
             ("reject_unknown_hostname", "reject_unknown_helo_hostname"),
             ("reject_unknown_client", "reject_unknown_client_hostname"),
             ("reject_unknown_address", "reject_unknown_sender_domain"),
+            ("reject_rbl", "reject_rbl_client"),
         ];
         for (old, name) in cases {
             assert_eq!(find(old).map(|kind| kind.name), Some(name));

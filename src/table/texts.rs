@@ -1,6 +1,10 @@
 //! Tables whose values are texts and no actions: lists of domains, the owners of addresses (DATABASE_README).
 
-use super::{AccessTable, Found, Hit, Source, action::Says, pattern::GaveUp};
+use super::{
+    AccessTable, Found, Hit, Source,
+    action::{Entry, Says},
+    pattern::GaveUp,
+};
 use crate::{
     decision::action::ClassId,
     origin::{Fault, Origin, Word},
@@ -18,6 +22,11 @@ impl TextTable {
     /// When the type is unknown or the file cannot be read. Faults inside go to [`Source::fault`].
     pub fn load(word: &Word, source: &mut dyn Source) -> Result<Self, Fault> {
         AccessTable::load(word, &mut Texts(source)).map(Self)
+    }
+
+    /// All entries: those of fixed strings in no order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.0.entries()
     }
 
     /// The value of a complete key, which every type of table can look up.

@@ -143,7 +143,11 @@ impl Session {
     }
 
     async fn tell(&mut self, from: &From) {
-        let mut macros = vec![("j", "mx.example.test".to_owned()), ("{daemon_port}", "25".to_owned())];
+        let mut macros = vec![
+            ("j", "mx.example.test".to_owned()),
+            ("{daemon_name}", "mx.example.test".to_owned()),
+            ("{daemon_port}", "25".to_owned()),
+        ];
         if let Some((name, reverse, resolve)) = &from.names {
             macros.push(("{client_name}", name.clone()));
             macros.push(("{client_ptr}", reverse.clone()));
@@ -217,17 +221,17 @@ impl Session {
 }
 
 /// An address as Postfix's rewriting makes it, as far as the tests need it: `$myorigin` appended, lower case, without
-/// a trailing dot or a source route.
+/// a trailing dot or a source route, `user%domain@us` followed.
 fn rewritten(argument: &str) -> String {
+    const US: &str = "@mx.example.test";
     let address = argument.trim_matches(['<', '>']);
-    let address =
-        address.strip_prefix('@').and_then(|rest| rest.split_once(':')).map_or(address, |(_, rest)| rest);
+    let routed = address.strip_prefix('@').and_then(|rest| rest.split_once(':'));
+    let address = routed.map_or(address, |(_, rest)| rest);
     let address = address.strip_suffix('.').unwrap_or(address).to_lowercase();
-    match address.as_str() {
-        "" => address,
-        whole if whole.contains('@') => address,
-        local => format!("{local}@mx.example.test"),
+    if let Some((user, domain)) = address.strip_suffix(US).and_then(|local| local.rsplit_once('%')) {
+        return format!("{user}@{domain}");
     }
+    if address.is_empty() || address.contains('@') { address } else { address + US }
 }
 
 /// The transport of an address: this host is the final destination of one domain.

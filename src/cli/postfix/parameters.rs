@@ -94,6 +94,7 @@ pub(super) fn item(main_cf: &MainCf, parameter: &str) -> Option<(&'static str, I
         | Takes::Span(..)
         | Takes::Bytes(..)
         | Takes::Choice(_)
+        | Takes::Names
         | Takes::Permissions => Value::Plain(quoted(&value)),
     };
     Some((section.unwrap_or_default(), Item { key: name, comment, value, off: None }))

@@ -1,0 +1,190 @@
+//! DNS lists in the configuration: `[replies]`, `[dnsbl.NAME]`, and lists that are asked twice.
+
+use super::{
+    loader::Loader,
+    raw::{Settings as Raw, Value},
+};
+use crate::{
+    origin::{Fault, Word},
+    policy::Entry,
+    restriction::{
+        self,
+        args::{Settings, Tables as _},
+        rbl_reply::ReplyTemplate,
+        scored_list::{ScoredList, Site},
+    },
+    smtp::domain::Domain,
+    table::{action::Says, texts::TextTable},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Reads everything about lists that is no entry.
+pub(super) fn read(raw: &Raw, loader: &mut Loader<'_>, settings: &mut Settings) {
+    let value = |path: &str| raw.get(path).map(|setting| &setting.value);
+    if let Some(Value::Text(word)) = value("replies.default_rbl_reply")
+        && !word.text.is_empty()
+    {
+        match ReplyTemplate::parse(&word.text, &word.origin) {
+            Ok(template) => settings.rbl_replies.default = Arc::new(template),
+            Err(fault) => here(loader, fault),
+        }
+    }
+    if let Some(Value::Texts(words)) = value("replies.rbl_reply_maps") {
+        for word in words {
+            match loader.texts(word) {
+                Ok(table) => {
+                    check_templates(&table, loader);
+                    settings.rbl_replies.by_list.push(table);
+                }
+                Err(fault) => here(loader, fault),
+            }
+        }
+    }
+    settings.dnsbl = scored(raw, loader);
+}
+
+/// Reports faulty templates of lists that no entry may name. Texts with groups are read when a list asks for them.
+fn check_templates(table: &TextTable, loader: &mut Loader<'_>) {
+    let mut faults = Vec::new();
+    for entry in table.entries() {
+        if let Says::Text(text, origin) = &entry.says
+            && let Some(text) = text.as_text()
+        {
+            faults.extend(ReplyTemplate::parse(text, origin).err());
+        }
+    }
+    faults.sort_by_key(|fault| (fault.origin.line, fault.origin.column));
+    faults.into_iter().for_each(|fault| loader.warn(fault));
+}
+
+/// The sections `[dnsbl.NAME]`.
+fn scored(raw: &Raw, loader: &mut Loader<'_>) -> BTreeMap<String, Arc<ScoredList>> {
+    let mut lists: BTreeMap<String, (ScoredList, Word)> = BTreeMap::new();
+    for (path, setting) in raw.range("dnsbl.".to_owned()..) {
+        let Some((name, key)) = path.strip_prefix("dnsbl.").and_then(|rest| rest.rsplit_once('.')) else {
+            break;
+        };
+        let (list, _) =
+            lists.entry(name.to_owned()).or_insert_with(|| (ScoredList::default(), setting.name.clone()));
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        match (key, &setting.value) {
+            ("sites", Value::Texts(words)) => list.sites = sites(words, loader),
+            ("reject_at", Value::Number(score)) => list.reject_at = number(*score),
+            ("greylist_at", Value::Number(score)) => {
+                list.greylist_at = Some(number(*score)).filter(|at| *at > 0)
+            }
+            ("show", Value::Names(names)) => {
+                for (site, shown) in names {
+                    match Domain::for_query(&site.text) {
+                        Some(domain) => drop(list.show.insert(domain, shown.text.as_str().into())),
+                        None => here(loader, site.error(format!("`{}` is no domain of a list", site.text))),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    for (name, (list, word)) in &lists {
+        let written = match raw.get(&format!("dnsbl.{name}.sites")).map(|setting| &setting.value) {
+            Some(Value::Texts(words)) => words.len(),
+            _ => 0,
+        };
+        // Of a list with faulty sites nothing more can be said.
+        if written == list.sites.len() {
+            judge(name, list, word, loader);
+        }
+    }
+    lists.into_iter().map(|(name, (list, _))| (name, Arc::new(list))).collect()
+}
+
+fn sites(words: &[Word], loader: &mut Loader<'_>) -> Vec<Site> {
+    let mut sites = Vec::with_capacity(words.len());
+    for (at, word) in words.iter().enumerate() {
+        match Site::parse(word) {
+            Ok(site) => {
+                if let Some(fault) = site.list.doubts() {
+                    here(loader, fault);
+                }
+                sites.push(site);
+            }
+            Err(fault) => here(loader, fault),
+        }
+        if words[..at].iter().any(|other| other.text.eq_ignore_ascii_case(&word.text)) {
+            let message = format!("`{}` stands there twice: its weight counts twice", word.text);
+            let fault = Fault::warning(&word.origin, word.text.chars().count(), message);
+            here(loader, fault.help("take one out, or write the whole weight behind the other"));
+        }
+    }
+    sites
+}
+
+/// What can only be said of a whole scored list.
+fn judge(name: &str, list: &ScoredList, word: &Word, loader: &mut Loader<'_>) {
+    let warning = |message: String| Fault::warning(&word.origin, word.text.chars().count(), message);
+    let highest: i64 = list.sites.iter().map(|site| i64::from(site.weight.max(0))).sum();
+    if list.sites.is_empty() {
+        let fault = warning(format!("the scored list `{name}` has no sites"));
+        here(loader, fault.help("write `sites = [\"zen.spamhaus.org=127.0.0.[2..11]*3\"]`"));
+    } else if highest < list.reject_at {
+        let message = format!(
+            "the scored list `{name}` never refuses: all weights together are {highest}, reject_at is {}",
+            list.reject_at
+        );
+        here(loader, warning(message).help("lower `reject_at`, or give the sites more weight"));
+    }
+    for domain in list.show.keys() {
+        if !list.sites.iter().any(|site| site.list.used.zone == *domain) {
+            here(loader, warning(format!("`show` names `{domain}`, which is no site of `{name}`")));
+        }
+    }
+}
+
+/// A fault in the configuration itself.
+fn here(loader: &mut Loader<'_>, fault: Fault) {
+    let text = loader.text.clone();
+    loader.faults.here(fault, &text);
+}
+
+/// The lists that a restriction list has asked so far.
+#[derive(Default)]
+pub(super) struct Asked(Vec<Question>);
+
+struct Question {
+    kind: &'static str,
+    /// The list, or the name of a scored one.
+    list: String,
+    filter: Option<String>,
+    warn_only: bool,
+    line: u32,
+}
+
+impl Asked {
+    /// A warning about an entry whose answer an earlier one has given already.
+    pub(super) fn again(&mut self, entry: &Entry) -> Option<Fault> {
+        let lists = entry.restriction.lists();
+        let (name, argument) = entry.text.split_once(' ')?;
+        let kind = restriction::find(name)?.name;
+        let (domain, filter) = match argument.split_once('=') {
+            Some((domain, filter)) => (domain, Some(filter.to_owned())),
+            None => (argument, None),
+        };
+        // Logs show lists without their keys, the lists themselves have them.
+        let list = match lists.as_slice() {
+            [] => return None,
+            [used] if used.origin.line > 0 && argument.contains('.') => used.zone.to_string(),
+            _ => domain.to_owned(),
+        };
+        let earlier = self.0.iter().find(|earlier| {
+            let same = earlier.filter.is_none() || earlier.filter == filter;
+            earlier.kind == kind && earlier.list == list && same && (!earlier.warn_only || entry.warn_only)
+        });
+        let fault = earlier.map(|earlier| {
+            let message =
+                format!("`{}` changes nothing: line {} asks the same list", entry.text, earlier.line);
+            Fault::warning(&entry.origin, name.chars().count(), message).help("take one of the two out")
+        });
+        let (warn_only, line) = (entry.warn_only, entry.origin.line);
+        self.0.push(Question { kind, list, filter, warn_only, line });
+        fault
+    }
+}

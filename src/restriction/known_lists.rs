@@ -1,0 +1,140 @@
+//! What is known of public lists: those that are closed (as their operators and dnsbl.com told), those that answer more
+//! than listings, and those whose name holds a customer's key. Data only.
+
+/// A list that is no more.
+#[derive(Debug)]
+pub(super) struct Closed {
+    /// Its zone; zones below it are closed too.
+    pub(super) zone: &'static str,
+    /// The year.
+    pub(super) year: u16,
+    /// What it does since.
+    pub(super) since: Since,
+    /// What to use instead, if it went over into another list.
+    pub(super) instead: Option<&'static str>,
+}
+
+/// What a closed list answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// Nothing: it is asked in vain.
+    Nothing,
+    /// It answered for every address, or its name went to somebody who did: all mail would be refused.
+    Everything,
+}
+
+const fn closed(zone: &'static str, year: u16) -> Closed {
+    Closed { zone, year, since: Since::Nothing, instead: None }
+}
+
+const fn dangerous(zone: &'static str, year: u16) -> Closed {
+    Closed { since: Since::Everything, ..closed(zone, year) }
+}
+
+const fn replaced(zone: &'static str, year: u16, instead: &'static str) -> Closed {
+    Closed { instead: Some(instead), ..closed(zone, year) }
+}
+
+static CLOSED: &[Closed] = &[
+    dangerous("ahbl.org", 2015),
+    dangerous("bl.emailbasura.org", 2019),
+    closed("blackholes.easynet.nl", 2003),
+    closed("blackholes.five-ten-sg.com", 2012),
+    dangerous("blackholes.us", 2009),
+    replaced("cbl.abuseat.org", 2021, "zen.spamhaus.org=127.0.0.[2..11]"),
+    closed("dnsbl.inps.de", 2020),
+    dangerous("dsbl.org", 2008),
+    closed("dynablock.easynet.nl", 2003),
+    closed("ix.dnsbl.manitu.net", 2025),
+    closed("njabl.org", 2013),
+    closed("opm.blitzed.org", 2006),
+    dangerous("ordb.org", 2006),
+    dangerous("osirusoft.com", 2003),
+    closed("proxies.blackholes.easynet.nl", 2003),
+    closed("rfc-ignorant.org", 2012),
+    closed("sorbs.net", 2024),
+    dangerous("spamcannibal.org", 2018),
+];
+
+/// The closed list that a zone is, or is part of.
+pub(super) fn closed_list(zone: &str) -> Option<&'static Closed> {
+    CLOSED.iter().find(|closed| is_within(zone, closed.zone))
+}
+
+/// Lists that tell by 127.255.255.0/24 that a question was refused, and the filter of what are listings.
+static FILTERS: &[(&str, &str)] = &[
+    ("zen", "127.0.0.[2..11]"),
+    ("sbl", "127.0.0.[2..3;9]"),
+    ("xbl", "127.0.0.[4..7]"),
+    ("pbl", "127.0.0.[10..11]"),
+    ("dbl", "127.0.1.[2..99]"),
+    ("zrd", "127.0.2.[2..24]"),
+];
+
+/// The filter of a Spamhaus list, public or with a customer's key.
+pub(super) fn spamhaus_filter(zone: &str) -> Option<&'static str> {
+    let list = match zone.strip_suffix(".dq.spamhaus.net") {
+        Some(list) => list.rsplit('.').next()?,
+        None => zone.strip_suffix(".spamhaus.org")?,
+    };
+    FILTERS.iter().find(|(name, _)| *name == list).map(|(_, filter)| *filter)
+}
+
+/// Below these names lists stand as `KEY.list.NAME`.
+static KEYED: &[&str] = &["dq.spamhaus.net", "mail.abusix.zone"];
+
+/// A list's name without its customer's key; `None` if there is none in it.
+pub(super) fn without_key(zone: &str) -> Option<&str> {
+    let suffix = KEYED.iter().find(|suffix| is_within(zone, suffix) && zone.len() > suffix.len())?;
+    let above = &zone[..zone.len() - suffix.len() - 1];
+    let (key, list) = above.rsplit_once('.')?;
+    Some(&zone[zone.len() - suffix.len() - 1 - list.len()..]).filter(|_| !key.is_empty())
+}
+
+fn is_within(zone: &str, above: &str) -> bool {
+    zone.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{lookup::dnsxl::filter::Filter, origin::Origin, smtp::domain::Domain};
+
+    #[test]
+    fn what_is_known_can_be_asked_for() {
+        for Closed { zone, year, .. } in CLOSED {
+            assert_eq!(Domain::for_query(zone).unwrap().as_str(), *zone);
+            assert!((2000..2027).contains(year), "{zone}");
+        }
+        for (name, filter) in FILTERS {
+            assert!(Filter::parse(filter, &Origin::builtin("t")).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_closed_list_are_closed_too() {
+        for zone in ["dnsbl.sorbs.net", "web.dnsbl.sorbs.net", "list.dsbl.org", "relays.ordb.org"] {
+            assert!(closed_list(zone).is_some(), "{zone}");
+        }
+        for zone in ["zen.spamhaus.org", "bl.spamcop.net", "nosorbs.net", "org"] {
+            assert!(closed_list(zone).is_none(), "{zone}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_taken_out_of_a_name() {
+        let cases = [
+            ("secret.zen.dq.spamhaus.net", Some("zen.dq.spamhaus.net"), Some("127.0.0.[2..11]")),
+            ("a.b.dbl.dq.spamhaus.net", Some("dbl.dq.spamhaus.net"), Some("127.0.1.[2..99]")),
+            ("secret.combined.mail.abusix.zone", Some("combined.mail.abusix.zone"), None),
+            ("zen.dq.spamhaus.net", None, Some("127.0.0.[2..11]")),
+            ("dq.spamhaus.net", None, None),
+            ("zen.spamhaus.org", None, Some("127.0.0.[2..11]")),
+            ("x.zen.spamhaus.org", None, None),
+            ("bl.example", None, None),
+        ];
+        for (zone, shown, filter) in cases {
+            assert_eq!((without_key(zone), spamhaus_filter(zone)), (shown, filter), "{zone}");
+        }
+    }
+}
