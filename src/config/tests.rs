@@ -86,6 +86,21 @@ fn entries_keep_their_words_and_places() {
 }
 
 #[test]
+fn the_key_of_a_paid_list_is_no_part_of_an_entry_s_text() {
+    let config = config(
+        "restrictions.client = \"reject_rbl_client secret.zen.dq.spamhaus.net=127.0.0.[2..11], \
+         permit_dnswl_client secret.wl.mail.abusix.zone=127.0.0.2\"",
+    );
+    let entries = &config.policy.lists[0].entries;
+    let texts: Vec<&str> = entries.iter().map(|entry| &*entry.text).collect();
+    let want = [
+        "reject_rbl_client zen.dq.spamhaus.net=127.0.0.[2..11]",
+        "permit_dnswl_client wl.mail.abusix.zone=127.0.0.2",
+    ];
+    assert_eq!(texts, want);
+}
+
+#[test]
 fn tables_are_read_once_and_their_lists_are_classes() {
     struct One(usize);
     impl Files for One {

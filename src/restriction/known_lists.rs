@@ -1,5 +1,7 @@
-//! What is known of public lists: those that are closed (as their operators and dnsbl.com told), those that answer more
-//! than listings, and those whose name holds a customer's key. Data only.
+//! What is known of public lists: those that are closed, those that answer more than listings, and those whose name
+//! holds a customer's key. Data only.
+
+use crate::lookup::dnsxl::ListKind;
 
 /// A list that is no more.
 #[derive(Debug)]
@@ -61,23 +63,24 @@ pub(super) fn closed_list(zone: &str) -> Option<&'static Closed> {
     CLOSED.iter().find(|closed| is_within(zone, closed.zone))
 }
 
-/// Lists that tell by 127.255.255.0/24 that a question was refused, and the filter of what are listings.
-static FILTERS: &[(&str, &str)] = &[
-    ("zen", "127.0.0.[2..11]"),
-    ("sbl", "127.0.0.[2..3;9]"),
-    ("xbl", "127.0.0.[4..7]"),
-    ("pbl", "127.0.0.[10..11]"),
-    ("dbl", "127.0.1.[2..99]"),
-    ("zrd", "127.0.2.[2..24]"),
+/// Lists that tell by 127.255.255.0/24 that a question was refused, what they are asked for, and the filter of what are
+/// listings.
+static SPAMHAUS: &[(&str, ListKind, &str)] = &[
+    ("zen", ListKind::Address, "127.0.0.[2..11]"),
+    ("sbl", ListKind::Address, "127.0.0.[2..3;9]"),
+    ("xbl", ListKind::Address, "127.0.0.[4..7]"),
+    ("pbl", ListKind::Address, "127.0.0.[10..11]"),
+    ("dbl", ListKind::Name, "127.0.1.[2..99]"),
+    ("zrd", ListKind::Name, "127.0.2.[2..24]"),
 ];
 
-/// The filter of a Spamhaus list, public or with a customer's key.
-pub(super) fn spamhaus_filter(zone: &str) -> Option<&'static str> {
+/// Kind and filter of a Spamhaus list, public or with a customer's key.
+pub(super) fn spamhaus(zone: &str) -> Option<(ListKind, &'static str)> {
     let list = match zone.strip_suffix(".dq.spamhaus.net") {
         Some(list) => list.rsplit('.').next()?,
         None => zone.strip_suffix(".spamhaus.org")?,
     };
-    FILTERS.iter().find(|(name, _)| *name == list).map(|(_, filter)| *filter)
+    SPAMHAUS.iter().find(|(name, ..)| *name == list).map(|(_, kind, filter)| (*kind, *filter))
 }
 
 /// Below these names lists stand as `KEY.list.NAME`.
@@ -106,7 +109,7 @@ mod tests {
             assert_eq!(Domain::for_query(zone).unwrap().as_str(), *zone);
             assert!((2000..2027).contains(year), "{zone}");
         }
-        for (name, filter) in FILTERS {
+        for (name, _, filter) in SPAMHAUS {
             assert!(Filter::parse(filter, &Origin::builtin("t")).is_ok(), "{name}");
         }
     }
@@ -134,7 +137,11 @@ mod tests {
             ("bl.example", None, None),
         ];
         for (zone, shown, filter) in cases {
-            assert_eq!((without_key(zone), spamhaus_filter(zone)), (shown, filter), "{zone}");
+            assert_eq!(
+                (without_key(zone), spamhaus(zone).map(|(_, filter)| filter)),
+                (shown, filter),
+                "{zone}"
+            );
         }
     }
 }

@@ -86,10 +86,20 @@ impl List {
             };
             return Some(warning(message).help(help));
         }
+        let spamhaus = known_lists::spamhaus(zone);
+        if let Some((kind, _)) = spamhaus.filter(|(kind, _)| *kind != self.used.kind) {
+            let (is, help) = match kind {
+                ListKind::Address => {
+                    ("addresses", "ask it about the client's address, with reject_rbl_client")
+                }
+                ListKind::Name => ("names", "ask it about a name, with reject_rhsbl_sender or its siblings"),
+            };
+            return Some(warning(format!("`{}` is a list of {is}", self.shown())).help(help));
+        }
         if self.filter.is_some() {
             return None;
         }
-        if let Some(filter) = known_lists::spamhaus_filter(zone) {
+        if let Some((_, filter)) = spamhaus {
             let message = format!(
                 "`{}` without a filter: its answer 127.255.255.254 (asked through a public resolver) would refuse \
                  all mail",
