@@ -101,6 +101,7 @@ async fn the_request_is_worded_as_postfix_words_it() {
         for recipient in recipients {
             assert_eq!(session.rcpt(recipient).await, "continue");
         }
+        assert_eq!(session.data().await, "continue");
         assert_eq!(session.message().await.1, "continue");
     }
     let asked = service.asked();

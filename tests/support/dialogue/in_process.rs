@@ -130,8 +130,10 @@ fn client(xclient: &str) -> From {
     };
     let address = get("ADDR");
     let address = address.strip_prefix("IPV6:").unwrap_or(&address);
+    let port = attribute(xclient, "PORT").and_then(|port| port.parse().ok()).unwrap_or(40_000);
     From {
         login: attribute(xclient, "LOGIN"),
+        port,
         ..From::resolved(address, &known(&name), &known(&reverse), resolve)
     }
 }
