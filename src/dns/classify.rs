@@ -19,8 +19,12 @@ use crate::{
     smtp::domain,
 };
 
-/// The most aliases on the way to an answer (dns_lookup.c); a longer chain, or a loop, is "not found".
-pub(super) const ALIAS_LIMIT: usize = 10;
+/// How many questions one answer takes at most, where replies end with an alias whose target is not in them
+/// (dns_lookup.c); a longer way, or a loop, is "not found".
+pub(super) const QUESTION_COUNT: usize = 10;
+/// The longest chain of aliases that is followed within one reply. Postfix sets no limit there; here a chain that nobody
+/// writes, or a loop, is "not found".
+const CHAIN_LIMIT: usize = 100;
 /// The most records of an answer; the rest is left out, so that nobody can make us ask for the addresses of the thousands
 /// of mail exchangers that fit into one reply.
 const RECORD_LIMIT: usize = 100;
@@ -74,8 +78,8 @@ pub(super) enum Bare {
     Failed(&'static str),
 }
 
-/// What a reply says about a question whose name is by now `name`, after `aliases` aliases.
-pub(super) fn classify(lookup: &Lookup, name: &Name, reply: &Reply<'_>, aliases: &mut usize) -> Said {
+/// What a reply says about a question whose name is by now `name`.
+pub(super) fn classify(lookup: &Lookup, name: &Name, reply: &Reply<'_>) -> Said {
     match reply.code {
         ResponseCode::NoError => {}
         ResponseCode::NXDomain => {
@@ -94,7 +98,7 @@ pub(super) fn classify(lookup: &Lookup, name: &Name, reply: &Reply<'_>, aliases:
         return Said::Answer(lookup.temporary(MALFORMED), PLAIN_TTL);
     }
     let kind = kind(lookup);
-    let (mut current, mut ttl, before) = (name.clone(), u32::MAX, *aliases);
+    let (mut current, mut ttl, mut aliases) = (name.clone(), u32::MAX, 0);
     loop {
         let at = |kind: RecordType| {
             let current = &current;
@@ -106,8 +110,8 @@ pub(super) fn classify(lookup: &Lookup, name: &Name, reply: &Reply<'_>, aliases:
         }
         let Some(alias) = at(RecordType::CNAME).next() else { break };
         ttl = ttl.min(alias.ttl);
-        *aliases += 1;
-        if *aliases > ALIAS_LIMIT {
+        aliases += 1;
+        if aliases > CHAIN_LIMIT {
             return Said::Answer(lookup.not_found(), ttl);
         }
         let Some(target) = alias.data.name(0) else {
@@ -115,7 +119,7 @@ pub(super) fn classify(lookup: &Lookup, name: &Name, reply: &Reply<'_>, aliases:
         };
         current = target;
     }
-    if *aliases == before || reply.negative_ttl.is_some() {
+    if aliases == 0 || reply.negative_ttl.is_some() {
         return Said::Answer(lookup.not_found(), ttl.min(reply.negative_ttl.unwrap_or(PLAIN_TTL)));
     }
     // Reverse names of delegated ranges hold slashes (RFC 2317), and libc asks for them too.
@@ -280,7 +284,7 @@ mod tests {
 
     fn said(lookup: &Lookup, bytes: &[u8], question: &Question) -> Option<Said> {
         let reply = Reply::read(bytes, question)?;
-        Some(classify(lookup, &question.name, &reply, &mut 0))
+        Some(classify(lookup, &question.name, &reply))
     }
 
     #[test]

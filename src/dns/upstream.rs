@@ -92,10 +92,10 @@ impl Upstream {
         };
         // Who had to wait for his turn still has the whole time for it.
         let deadline = (Instant::now() + self.limit()).min(asked + QUESTION_LIMIT);
-        let (mut aliases, mut ttl) = (0, u32::MAX);
-        // Each round but the last follows at least one alias.
-        for _ in 0..=classify::ALIAS_LIMIT {
-            match self.walk(lookup, &name, &mut aliases, deadline, ticket).await? {
+        let mut ttl = u32::MAX;
+        // Each round but the first asks for an alias's target.
+        for _ in 0..classify::QUESTION_COUNT {
+            match self.walk(lookup, &name, deadline, ticket).await? {
                 Said::Answer(answer, seconds) => return Some((answer, ttl.min(seconds))),
                 Said::Walk(reason, Walk::Temporary) => return Some((lookup.temporary(reason), 0)),
                 Said::Walk(reason, Walk::Failed) => {
@@ -108,14 +108,7 @@ impl Upstream {
     }
 
     /// `None` if nobody waits any more.
-    async fn walk(
-        &self,
-        lookup: &Lookup,
-        name: &Name,
-        aliases: &mut usize,
-        deadline: Instant,
-        ticket: &Ticket,
-    ) -> Option<Said> {
+    async fn walk(&self, lookup: &Lookup, name: &Name, deadline: Instant, ticket: &Ticket) -> Option<Said> {
         let servers = self.servers();
         let mut last = Said::Walk(NO_REPLY, Walk::Temporary);
         let mut heard = false;
@@ -149,7 +142,7 @@ impl Upstream {
             self.health.replied();
             // The transport hands over nothing else.
             let Some(reply) = Reply::read(&bytes, &question) else { continue };
-            last = classify(lookup, name, &reply, aliases);
+            last = classify(lookup, name, &reply);
             match last {
                 Said::Answer(..) | Said::Alias(..) => return Some(last),
                 Said::Walk(..) => add(&self.counters.refusals),
