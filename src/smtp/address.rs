@@ -20,10 +20,10 @@ impl Address {
     pub fn from_wire(argument: &[u8], rewritten: Option<&[u8]>) -> Self {
         let argument = text::from_wire(argument);
         let external = without_route(&argument);
-        let typed = unquote(external);
+        let typed = unquote(&external);
         let rewritten = match rewritten {
             Some(bytes) => text::from_wire(bytes).to_lowercase(),
-            None => external.strip_suffix('.').unwrap_or(external).to_lowercase(),
+            None => external.strip_suffix('.').unwrap_or(&external).to_lowercase(),
         };
         Self { typed, rewritten }
     }
@@ -60,15 +60,39 @@ impl Address {
     }
 }
 
-/// The address of a MAIL or RCPT argument in external form, without brackets and source route.
-pub fn without_route(argument: &str) -> &str {
-    strip_route(strip_brackets(argument.trim()))
+/// The address of a MAIL or RCPT argument in external form, without brackets, comments and source route.
+pub fn without_route(argument: &str) -> String {
+    strip_route(&strip_comments(strip_brackets(argument.trim()))).to_owned()
 }
 
 /// `<user@domain>` without its brackets. Postfix also lets addresses without brackets pass.
 fn strip_brackets(argument: &str) -> &str {
     let inner = argument.strip_prefix('<').unwrap_or(argument);
     inner.strip_suffix('>').unwrap_or(inner)
+}
+
+/// Removes comments in parentheses, which Postfix takes in an address too: `(comment)user@domain` is `user@domain`.
+fn strip_comments(address: &str) -> Cow<'_, str> {
+    if !address.contains('(') {
+        return Cow::Borrowed(address);
+    }
+    let (mut out, mut depth, mut quoted) = (String::with_capacity(address.len()), 0_usize, false);
+    let mut characters = address.chars();
+    while let Some(c) = characters.next() {
+        let escaped = if c == '\\' { characters.next() } else { None };
+        match c {
+            '"' if depth == 0 => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            _ => {}
+        }
+        if depth == 0 {
+            out.push(c);
+            out.extend(escaped);
+        } else if c == ')' && !quoted {
+            depth -= 1;
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Removes a source route: `@a,@b:user@domain` is `user@domain` (RFC 5321 appendix C).
@@ -165,6 +189,8 @@ mod tests {
             ("<a\\@b@example.net>", "a@b@example.net"),
             ("<\"a b@c\">", "a b@c"),
             ("<\"a@b\"@c>", "a@b@c"),
+            ("<(a (b\\)) c)user@example.net(d)>", "user@example.net"),
+            ("<\"a(b)\"@example.net>", "a(b)@example.net"),
             ("<>", ""),
             ("", ""),
         ];
