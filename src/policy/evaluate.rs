@@ -116,6 +116,10 @@ impl<'a> Run<'a> {
     /// All lists of the event; `None` if none of them refused.
     fn lists(&mut self) -> Option<(Verdict, Rule)> {
         for stage in self.policy.stages(self.request.event) {
+            // As smtpd_check_helo(): without HELO its list does not run at all, whatever stands in it.
+            if stage == Stage::Helo && self.request.session.helo.is_none() {
+                continue;
+            }
             (self.request.stage, self.request.subject) = (stage, stage.into());
             self.slots.start_list();
             self.open = false;
@@ -301,7 +305,8 @@ impl<'a> Run<'a> {
     /// carried to RCPT instead.
     fn finish(mut self, verdict: Option<(Verdict, Rule)>) -> Decision {
         let final_event = matches!(self.request.event, Event::Rcpt | Event::Data | Event::EndOfMessage);
-        let deferred = self.slots.if_permit.as_ref().filter(|_| final_event);
+        let deferrable = final_event && !is_postmaster(&self.request);
+        let deferred = self.slots.if_permit.as_ref().filter(|_| deferrable);
         let (verdict, rule) = match (verdict, deferred) {
             (Some((verdict, rule)), _) => (verdict, Some(rule)),
             (None, Some(deferral)) => (Verdict::Reply(deferral.reply.clone()), Some(deferral.rule.clone())),

@@ -115,6 +115,18 @@ const REJECT_IF_TO: &str =
     "450 4.7.0 <to@rcpt.example>: Recipient address rejected: defer_if_reject requested";
 
 #[test]
+fn without_helo_its_list_does_not_run() {
+    let policy = policy(&[(Stage::Helo, &["reject"])]);
+    let mut mail = Mail::new();
+    assert_eq!(
+        verdict(&decided(&policy, &mail, &Answers::new())),
+        "554 5.7.1 <helo.example>: Helo command rejected: Access denied"
+    );
+    mail.session.helo = None;
+    assert_eq!(verdict(&decided(&policy, &mail, &Answers::new())), "pass");
+}
+
+#[test]
 fn lists_decide_as_in_postfix() {
     use Stage::{Recipient, Sender};
     let cases: &[(&str, &Lists<'_>, &str)] = &[
@@ -370,6 +382,8 @@ fn with_delay_reject_off_a_deferral_is_carried_to_rcpt() {
     policy.delay_reject = false;
     let connect = decided(&policy, &Mail::new().at(Event::Connect, Stage::Client), &Answers::new());
     assert_eq!(verdict(&connect), "pass");
+    let mail = Mail { carried: connect.deferrals.clone(), ..Mail::new().to("postmaster") };
+    assert_eq!(verdict(&decided(&policy, &mail, &Answers::new())), "pass");
     let mail = Mail { carried: connect.deferrals, ..Mail::new() };
     let want = "450 4.7.0 <client.example[192.0.2.1]>: Client host rejected: defer_if_permit requested";
     assert_eq!(verdict(&decided(&policy, &mail, &Answers::new())), want);
