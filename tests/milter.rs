@@ -114,6 +114,26 @@ async fn an_mta_that_offers_little_is_served_with_less() {
 }
 
 #[tokio::test]
+async fn with_delay_reject_off_a_deferral_waits_for_rcpt_and_that_of_a_helo_for_the_next_one() {
+    let policy = "delay_reject = false
+        [restrictions]
+        helo = ['check_helo_access inline:{ tried.example=DEFER_IF_PERMIT }']";
+    let daemon = Daemon::start(policy, ZONE).await;
+    let mut session = Session::open(&daemon, &client()).await;
+    session.helo("tried.example").await;
+    session.mail("<bob@sender.example>").await;
+    assert_eq!(
+        session.rcpt("<to@rcpt.example>").await,
+        "450 4.7.1 <tried.example>: Helo command rejected: Service unavailable"
+    );
+    session.helo("helo.example").await;
+    session.mail("<bob@sender.example>").await;
+    assert_eq!(session.rcpt("<to@rcpt.example>").await, "continue");
+    session.milter.close().await.unwrap();
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn with_delay_reject_off_each_list_answers_at_its_own_event() {
     let policy = "delay_reject = false
         [restrictions]

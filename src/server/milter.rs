@@ -227,7 +227,9 @@ impl Server {
     ) -> Result<Option<Decision>, Endless> {
         let running = conversation.running.clone();
         let policy = &running.config.policy;
-        if conversation.exempt || !policy.judges(event) {
+        // What an earlier event deferred takes effect at RCPT, though no list may run there.
+        let deferred = event == Event::Rcpt && conversation.transaction.carried.if_permit.is_some();
+        if conversation.exempt || !(policy.judges(event) || deferred) {
             return Ok(None);
         }
         let deadline = Instant::now() + running.config.limits.decision_deadline;
