@@ -50,6 +50,27 @@ impl fmt::Display for RemarkLine<'_> {
     }
 }
 
+/// The debug line of a decision: `decision: {…}`, the whole record as JSON in one line of ASCII, as `explain --json`
+/// prints it.
+#[derive(Debug)]
+pub struct RecordLine<'a>(pub &'a Decision);
+
+impl fmt::Display for RecordLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let record = serde_json::to_string(self.0).map_err(|_| fmt::Error)?;
+        f.write_str("decision: ")?;
+        // JSON leaves everything above the C0 controls as it is; a client must not write into a log with it.
+        for c in record.chars() {
+            if c == ' ' || c.is_ascii_graphic() {
+                f.write_char(c)?;
+            } else {
+                c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(f, "\\u{unit:04x}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 fn line(
     f: &mut fmt::Formatter<'_>,
     decision: &Decision,

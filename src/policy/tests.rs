@@ -9,7 +9,7 @@ use crate::{
     decision::{
         Decision, Outcome, Verdict,
         action::{Action, ClassId},
-        text::LogLine,
+        text::{LogLine, RecordLine},
     },
     lookup::{Lookup, Lookups, Pending, answers::Answers},
     origin::Origin,
@@ -113,6 +113,16 @@ const PERMIT_FROM: &str =
 const PERMIT_TO: &str = "450 4.7.0 <to@rcpt.example>: Recipient address rejected: defer_if_permit requested";
 const REJECT_IF_TO: &str =
     "450 4.7.0 <to@rcpt.example>: Recipient address rejected: defer_if_reject requested";
+
+#[test]
+fn the_record_of_a_decision_is_one_line_of_json_in_ascii() {
+    let mail = Mail::new().from("m\u{fc}ller\n\u{85}\u{1f600}@sender.example");
+    let decision = decided(&policy(&[(Stage::Sender, &["reject"])]), &mail, &Answers::new());
+    let line = RecordLine(&decision).to_string();
+    assert!(line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{line}");
+    let record: serde_json::Value = serde_json::from_str(line.strip_prefix("decision: ").unwrap()).unwrap();
+    assert_eq!(record, serde_json::to_value(&decision).unwrap());
+}
 
 #[test]
 fn without_helo_its_list_does_not_run() {

@@ -11,7 +11,7 @@ use crate::{
     config::settings::{Mode, OnBug},
     decision::{
         Decision, Verdict,
-        text::{LogLine, RemarkLine},
+        text::{LogLine, RecordLine, RemarkLine},
     },
     request::{Event, Request, Stage, envelope::Path, subject::Subject},
     smtp::reply::{Enhanced, Reply, ReplyCode},
@@ -263,6 +263,7 @@ impl Server {
         }
         info!("{}", LogLine { decision: &decision, observed });
         reply::count(&decision, &self.counters);
+        debug!("{}", RecordLine(&decision));
         Ok(Some(decision))
     }
 
