@@ -1,0 +1,170 @@
+//! Makes random list sets from the vocabulary.
+
+use super::{
+    lists::{Entry, ListSet, STAGES, Setting},
+    random::Random,
+    vocabulary::{self, Word},
+};
+
+/// What makes one set.
+pub struct Maker<'a> {
+    pub random: &'a mut Random,
+    /// The names of the classes that tables may name.
+    pub classes: Vec<String>,
+    pub settings: Vec<Setting>,
+    pub faulty: bool,
+    tables: usize,
+    deck: &'a mut Deck,
+}
+
+/// The vocabulary as a deck of cards: so every restriction comes as often as its weight says, in any order.
+#[derive(Debug, Default)]
+pub struct Deck(Vec<&'static Word>);
+
+impl Deck {
+    fn draw(&mut self, random: &mut Random) -> &'static Word {
+        if self.0.is_empty() {
+            let known = vocabulary::words().filter(|word| word.is_known());
+            self.0 = known.flat_map(|word| std::iter::repeat_n(word, word.weight)).collect();
+            random.shuffle(&mut self.0);
+        }
+        self.0.pop().unwrap()
+    }
+}
+
+/// Codes and their kin, by the same name in main.cf and in `[codes]`.
+const CODES: &[(&str, &[&str])] = &[
+    ("access_map_defer_code", &["451", "452"]),
+    ("access_map_reject_code", &["550", "450", "553"]),
+    ("defer_code", &["451", "550"]),
+    ("invalid_hostname_reject_code", &["550", "450"]),
+    ("non_fqdn_reject_code", &["550", "450"]),
+    ("reject_code", &["550", "450"]),
+    ("unknown_address_reject_code", &["550", "554"]),
+    ("unknown_client_reject_code", &["550", "554"]),
+    ("unknown_hostname_reject_code", &["550", "554"]),
+];
+
+/// In the words of both: an action as a string.
+const ACTIONS: &[&str] =
+    &["reject_tempfail_action", "unknown_helo_hostname_tempfail_action", "unknown_address_tempfail_action"];
+
+/// Postfix's default without smtpd_access_maps.
+const NO_PARENTS: &str = "parent_domain_matches_subdomains = debug_peer_list, fast_flush_domains, mynetworks, \
+                          permit_mx_backup_networks, qmqpd_authorized_clients, relay_domains";
+
+impl<'a> Maker<'a> {
+    pub fn new(random: &'a mut Random, deck: &'a mut Deck) -> Self {
+        Self { random, classes: Vec::new(), settings: Vec::new(), faulty: false, tables: 0, deck }
+    }
+
+    /// A set.
+    pub fn set(mut self, number: usize) -> ListSet {
+        let delay_reject = self.random.percent(75);
+        self.settings();
+        let mut classes = Vec::new();
+        for name in ["strict", "lenient"] {
+            if self.random.percent(25) {
+                let length = 1 + self.random.below(3);
+                let entries = (0..length).map(|_| self.entry()).collect();
+                classes.push((name.to_owned(), entries));
+                self.classes.push(name.to_owned());
+            }
+        }
+        let mut lists = Vec::new();
+        for stage in STAGES {
+            let percent = match stage {
+                "sender" | "recipient" => 55,
+                "client" | "helo" => 45,
+                _ => 15,
+            };
+            if self.random.percent(percent) {
+                lists.push((stage, self.list(stage, delay_reject)));
+            }
+        }
+        if lists.is_empty() {
+            lists.push(("recipient", self.list("recipient", delay_reject)));
+        }
+        let mynetworks = self.mynetworks();
+        let Self { settings, faulty, .. } = self;
+        ListSet { number, delay_reject, mynetworks, settings, classes, lists, faulty }
+    }
+
+    /// The name of a new table.
+    pub fn table_name(&mut self) -> String {
+        self.tables += 1;
+        format!("t{}", self.tables)
+    }
+
+    /// Adds a setting that an entry needs, once.
+    pub fn need(&mut self, setting: Setting) {
+        let name = |setting: &Setting| setting.main_cf.split('=').next().unwrap_or_default().to_owned();
+        if !self.settings.iter().any(|other| name(other) == name(&setting)) {
+            self.settings.push(setting);
+        }
+    }
+
+    fn list(&mut self, stage: &str, delay_reject: bool) -> Vec<Entry> {
+        let length = 1 + self.random.below(4);
+        let mut entries: Vec<Entry> = (0..length).map(|_| self.entry()).collect();
+        if stage == "client" && !delay_reject {
+            // The client that says XCLIENT is itself one that the list sees; it must get through.
+            entries.insert(
+                0,
+                Entry { warn_if_reject: false, name: "permit_mynetworks".to_owned(), arguments: Vec::new() },
+            );
+        }
+        entries
+    }
+
+    fn entry(&mut self) -> Entry {
+        if !self.classes.is_empty() && self.random.percent(12) {
+            let at = self.random.below(self.classes.len());
+            let (name, warn_if_reject) = (self.classes[at].clone(), self.random.percent(20));
+            return Entry { warn_if_reject, name, arguments: Vec::new() };
+        }
+        let word = self.deck.draw(self.random);
+        let warn_if_reject = self.random.percent(if word.decides { 50 } else { 13 });
+        let arguments = (word.arguments)(self);
+        Entry { warn_if_reject, name: word.name.to_owned(), arguments }
+    }
+
+    fn mynetworks(&mut self) -> Vec<String> {
+        let mut networks = vec!["127.0.0.0/24".to_owned()];
+        for network in ["192.0.2.4/32", "[2001:db8::]/64", "10.20.31.0/24", "[2001:db8:1::]/48"] {
+            if self.random.percent(30) {
+                networks.push(network.to_owned());
+            }
+        }
+        networks
+    }
+
+    fn settings(&mut self) {
+        if self.random.percent(20) {
+            self.need(setting(NO_PARENTS, "", "parent_domain_matches_subdomains = false"));
+        }
+        if self.random.percent(25) {
+            let delimiter = self.random.pick(&["+", "+-", "."]);
+            let line = format!("recipient_delimiter = {delimiter}");
+            self.need(setting(&line, "", &format!("recipient_delimiter = {delimiter:?}")));
+        }
+        for (name, codes) in CODES {
+            if self.random.percent(12) {
+                let code = self.random.pick(codes);
+                let line = format!("{name} = {code}");
+                self.need(setting(&line, "codes", &line));
+            }
+        }
+        for name in ACTIONS {
+            if self.random.percent(12) {
+                let action = self.random.pick(&["defer", "defer_if_permit"]);
+                self.need(setting(&format!("{name} = {action}"), "codes", &format!("{name} = {action:?}")));
+            }
+        }
+    }
+}
+
+/// A setting from its spellings.
+pub fn setting(main_cf: &str, section: &'static str, toml: &str) -> Setting {
+    Setting { main_cf: main_cf.to_owned(), section, toml: toml.to_owned() }
+}
