@@ -5,6 +5,7 @@ use super::{
     random::Random,
     vocabulary::{self, Word},
 };
+use mailward::config::keys::{self, Takes};
 
 /// What makes one set.
 pub struct Maker<'a> {
@@ -13,6 +14,8 @@ pub struct Maker<'a> {
     pub classes: Vec<String>,
     pub settings: Vec<Setting>,
     pub faulty: bool,
+    /// The list that is being made; empty for a class.
+    pub stage: &'static str,
     tables: usize,
     deck: &'a mut Deck,
 }
@@ -43,6 +46,10 @@ const CODES: &[(&str, &[&str])] = &[
     ("unknown_address_reject_code", &["550", "554"]),
     ("unknown_client_reject_code", &["550", "554"]),
     ("unknown_hostname_reject_code", &["550", "554"]),
+    ("maps_rbl_reject_code", &["550", "450"]),
+    ("multi_recipient_bounce_reject_code", &["554", "450"]),
+    ("plaintext_reject_code", &["451", "550"]),
+    ("relay_domains_reject_code", &["550", "551"]),
 ];
 
 /// In the words of both: an action as a string.
@@ -50,12 +57,12 @@ const ACTIONS: &[&str] =
     &["reject_tempfail_action", "unknown_helo_hostname_tempfail_action", "unknown_address_tempfail_action"];
 
 /// Postfix's default without smtpd_access_maps.
-const NO_PARENTS: &str = "parent_domain_matches_subdomains = debug_peer_list, fast_flush_domains, mynetworks, \
+pub const NO_PARENTS: &str = "parent_domain_matches_subdomains = debug_peer_list, fast_flush_domains, mynetworks, \
                           permit_mx_backup_networks, qmqpd_authorized_clients, relay_domains";
 
 impl<'a> Maker<'a> {
     pub fn new(random: &'a mut Random, deck: &'a mut Deck) -> Self {
-        Self { random, classes: Vec::new(), settings: Vec::new(), faulty: false, tables: 0, deck }
+        Self { random, classes: Vec::new(), settings: Vec::new(), faulty: false, stage: "", tables: 0, deck }
     }
 
     /// A set.
@@ -104,7 +111,8 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn list(&mut self, stage: &str, delay_reject: bool) -> Vec<Entry> {
+    fn list(&mut self, stage: &'static str, delay_reject: bool) -> Vec<Entry> {
+        self.stage = stage;
         let length = 1 + self.random.below(4);
         let mut entries: Vec<Entry> = (0..length).map(|_| self.entry()).collect();
         if stage == "client" && !delay_reject {
@@ -123,7 +131,11 @@ impl<'a> Maker<'a> {
             let (name, warn_if_reject) = (self.classes[at].clone(), self.random.percent(20));
             return Entry { warn_if_reject, name, arguments: Vec::new() };
         }
-        let word = self.deck.draw(self.random);
+        let mut word = self.deck.draw(self.random);
+        // Postfix knows no check for a bare table in other lists.
+        while word.name.is_empty() && !["client", "helo", "sender", "recipient"].contains(&self.stage) {
+            word = self.deck.draw(self.random);
+        }
         let warn_if_reject = self.random.percent(if word.decides { 50 } else { 13 });
         let arguments = (word.arguments)(self);
         Entry { warn_if_reject, name: word.name.to_owned(), arguments }
@@ -148,8 +160,13 @@ impl<'a> Maker<'a> {
             let line = format!("recipient_delimiter = {delimiter}");
             self.need(setting(&line, "", &format!("recipient_delimiter = {delimiter:?}")));
         }
+        if self.random.percent(15) && keys::find("helo_required").is_some() {
+            self.need(setting("smtpd_helo_required = yes", "", "helo_required = true"));
+        }
         for (name, codes) in CODES {
-            if self.random.percent(12) {
+            if self.random.percent(12)
+                && keys::find(&format!("codes.{name}")).is_some_and(|key| key.takes == Takes::Code)
+            {
                 let code = self.random.pick(codes);
                 let line = format!("{name} = {code}");
                 self.need(setting(&line, "codes", &line));

@@ -118,6 +118,19 @@ pub struct Difference {
     pub mailward: String,
 }
 
+/// What helo_required answers.
+const NO_HELO: &str = "Error: send HELO/EHLO first";
+
+/// Whether MAIL was refused for its own form, before any filter saw it.
+fn is_before_filters(exchange: &Exchange) -> bool {
+    exchange.reply[0].contains("syntax") || exchange.reply[0].contains("SMTPUTF8")
+}
+
+/// Whether Postfix knows more at CONNECT than a milter: that the session is not encrypted.
+fn is_told_later(exchange: &Exchange) -> bool {
+    exchange.reply[0].ends_with("Session encryption is required")
+}
+
 /// The first difference, if there is one.
 pub fn compare(delay_reject: bool, postfix: &[Exchange], mailward: &[Exchange]) -> Option<Difference> {
     let difference = |said: &str, postfix: &[String], mailward: &[String]| {
@@ -130,13 +143,13 @@ pub fn compare(delay_reject: bool, postfix: &[Exchange], mailward: &[Exchange]) 
         if !delay_reject && early && matches!(own.class(), '4' | '5') && !own.reply[0].contains("Syntax") {
             // A milter's words for a connection or a HELO come at MAIL; what the session does then is another matter.
             let next = mailward[at..].iter().find(|next| next.said.starts_with("MAIL"))?;
-            // What MAIL itself refuses before any filter hides it.
-            let hidden = next.reply[0].contains("syntax") || next.reply[0].contains("SMTPUTF8");
-            let same = next.reply == own.reply || hidden;
+            let same = next.reply == own.reply || is_before_filters(next) || is_told_later(own);
             return if same { None } else { difference(&own.said, &own.reply, &next.reply) };
         }
         match mailward.get(at) {
             Some(other) if other.reply == own.reply => {}
+            // Postfix asks for HELO before it reads the address, a milter is asked after that.
+            Some(other) if own.reply[0].ends_with(NO_HELO) && is_before_filters(other) => {}
             Some(other) => return difference(&own.said, &own.reply, &other.reply),
             None => return difference(&own.said, &own.reply, &[]),
         }

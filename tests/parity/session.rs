@@ -1,6 +1,6 @@
 //! Random SMTP sessions: who connects, and what it says.
 
-use super::{lists::ListSet, random::Random, universe, vocabulary::RELAY_ALL};
+use super::{lists::ListSet, random::Random, universe, vocabulary::GUARDED};
 
 /// A session.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ fn message(random: &mut Random, set: &ListSet, steps: &mut Vec<String>) {
 }
 
 fn recipient(random: &mut Random, set: &ListSet, utf8: bool) -> String {
-    let plain = set.settings.iter().any(|setting| setting.main_cf == RELAY_ALL);
+    let guarded = set.entries().any(|entry| GUARDED.contains(&entry.name.as_str()));
     loop {
         let recipient = match random.below(100) {
             0..3 => "postmaster".to_owned(),
@@ -126,8 +126,9 @@ fn recipient(random: &mut Random, set: &ListSet, utf8: bool) -> String {
                 (address, _) => address,
             },
         };
-        let routed = recipient.contains(['%', '!']) || recipient.matches('@').count() > 1;
-        if !(plain && routed) {
+        let routed = recipient.contains(['%', '!', '"']) || recipient.matches('@').count() > 1;
+        let relayed = ["@good.example", "@other.example"].iter().any(|domain| recipient.ends_with(domain));
+        if !guarded || relayed && !routed {
             return recipient;
         }
     }

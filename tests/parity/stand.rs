@@ -5,6 +5,7 @@ use super::{
     lists::ListSet,
     play::{Difference, Exchange, compare, play},
     session::Session,
+    vocabulary::RELAY_DOMAINS,
 };
 use crate::support::{
     directory::Directory,
@@ -157,6 +158,7 @@ impl Stand {
         main_cf.push(
             "smtpd_relay_restrictions = check_client_access static:OK, reject_unauth_destination".to_owned(),
         );
+        main_cf.push(RELAY_DOMAINS.to_owned());
         main_cf.push("max_idle = 20s".to_owned());
         let setup = Setup { main_cf, services, chroot: true, nameserver: Some(self.nameserver) };
         let postfix = PostfixInstance::start(&setup);

@@ -3,10 +3,14 @@
 
 use super::{
     lists::Argument,
-    maker::{Maker, setting},
+    maker::{Maker, NO_PARENTS, setting},
     tables::{About, May, table},
 };
-use mailward::restriction;
+use mailward::{
+    config::{self, Disk},
+    restriction,
+};
+use std::path::PathBuf;
 
 /// What must be there for a restriction to have something to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +43,23 @@ pub struct Word {
 impl Word {
     /// Whether this build of mailward has it.
     pub fn is_known(&self) -> bool {
-        self.name.is_empty() && restriction::find("check_bare_table").is_some()
-            || restriction::find(self.name).is_some()
+        let bare = || takes("[restrictions]\nrecipient = 'static:DUNNO'\n");
+        if self.name.is_empty() { bare() } else { restriction::find(self.name).is_some() }
     }
+}
+
+/// Whether this build of mailward takes a configuration.
+pub fn takes(toml: &str) -> bool {
+    config::parse("probe", toml, &mut Disk { base: PathBuf::new() }).config.is_some()
 }
 
 /// Restrictions that no generated session can play, and why.
 pub const WITHOUT: &[(&str, &str)] = &[
     ("permit_tls_all_clientcerts", "needs a TLS handshake, which XCLIENT cannot play"),
+    (
+        "permit_inet_interfaces",
+        "looks at the real client, whom XCLIENT does not change: Postfix permits every played one",
+    ),
     ("warn_if_reject", "is a prefix: the generator puts it before any entry"),
     ("reject_dnsbl_score", "Postfix's smtpd has no scored lists"),
     ("greylist", "Postfix has none"),
@@ -55,8 +68,12 @@ pub const WITHOUT: &[(&str, &str)] = &[
     ("reject_attachment_name", "Postfix has none"),
 ];
 
-/// A line of main.cf with which every recipient is one that the server relays to.
-pub const RELAY_ALL: &str = "relay_domains = static:yes";
+/// The domains that every Postfix of the run relays to; trivial-rewrite(8) knows no others for one smtpd alone.
+pub const RELAY_DOMAINS: &str = "relay_domains = good.example, other.example";
+
+/// Permits at RCPT what is listed. Postfix: only what the server relays to anyway; here: no such guard. So the sessions of
+/// a set with such an entry have no other recipients.
+pub const GUARDED: [&str; 2] = ["permit_dnswl_client", "permit_rhswl_client"];
 
 /// All words.
 pub fn words() -> impl Iterator<Item = &'static Word> {
@@ -107,17 +124,23 @@ fn name_list(maker: &mut Maker<'_>) -> Vec<Argument> {
     list(maker, &["rhs.example", "rhs.example=127.0.1.[2..3]", "rhs.example=127.0.1.4"])
 }
 
-/// Postfix: permits at RCPT only what it relays to anyway; here: no such guard. So everything is relayed to, and the
-/// sessions of such a set have no recipient that chooses its own way.
-fn welcome_list(maker: &mut Maker<'_>, domains: &[&str]) -> Vec<Argument> {
-    maker.need(setting(RELAY_ALL, "", ""));
-    list(maker, domains)
+fn destinations(maker: &mut Maker<'_>) -> Vec<Argument> {
+    // Nor does it know of parent domains that one smtpd alone does not match.
+    maker.settings.retain(|setting| setting.main_cf != NO_PARENTS);
+    let toml = "relay_domains = [\"good.example\", \"other.example\"]\nlocal_domains = [\"mx.example.test\"]";
+    maker.need(setting(RELAY_DOMAINS, "", toml));
+    Vec::new()
 }
 
-fn destinations(maker: &mut Maker<'_>) -> Vec<Argument> {
-    let toml = "relay_domains = [\"good.example\", \"other.example\"]\nlocal_domains = [\"mx.example.test\"]";
-    maker.need(setting("relay_domains = good.example, other.example", "", toml));
-    Vec::new()
+/// A table without its check: what it is asked about follows from the list.
+fn bare_table(maker: &mut Maker<'_>) -> Vec<Argument> {
+    let about = match maker.stage {
+        "client" => About::Client,
+        "helo" => About::Helo,
+        "sender" => About::Sender,
+        _ => About::Recipient,
+    };
+    access(maker, about)
 }
 
 fn logins(maker: &mut Maker<'_>) -> Vec<Argument> {
@@ -136,7 +159,6 @@ static WORDS: &[Word] = &[
     always("defer_if_reject"),
     plain("permit_mynetworks", Needs::Nothing, "hm"),
     plain("permit_sasl_authenticated", Needs::Nothing, "hm"),
-    plain("permit_inet_interfaces", Needs::Nothing, "hm"),
     plain("reject_invalid_helo_hostname", Needs::Helo, "hmn"),
     plain("reject_non_fqdn_helo_hostname", Needs::Helo, "hmn"),
     plain("reject_unknown_helo_hostname", Needs::Helo, "hmnt"),
@@ -175,8 +197,8 @@ static WORDS: &[Word] = &[
     with("reject_rhsbl_helo", Needs::Helo, "hmnt", name_list),
     with("reject_rhsbl_sender", Needs::Sender, "hmnt", name_list),
     with("reject_rhsbl_recipient", Needs::Recipient, "hmt", name_list),
-    with("permit_dnswl_client", Needs::Nothing, "hmt", |maker| welcome_list(maker, &["wl.example", "wl.example=127.0.5.1"])),
-    with("permit_rhswl_client", Needs::ClientName, "hmnt", |maker| welcome_list(maker, &["rhswl.example"])),
+    with("permit_dnswl_client", Needs::Nothing, "hmt", |maker| list(maker, &["wl.example", "wl.example=127.0.5.1"])),
+    with("permit_rhswl_client", Needs::ClientName, "hmnt", |maker| list(maker, &["rhswl.example"])),
     with("permit_auth_destination", Needs::Recipient, "hm", destinations),
     with("reject_unauth_destination", Needs::Recipient, "hm", destinations),
     with("defer_unauth_destination", Needs::Recipient, "hm", destinations),
@@ -185,5 +207,6 @@ static WORDS: &[Word] = &[
     with("reject_authenticated_sender_login_mismatch", Needs::Sender, "hmn", logins),
     with("reject_unauthenticated_sender_login_mismatch", Needs::Sender, "hmn", logins),
     with("check_policy_service", Needs::Nothing, "hm", |_| vec![Argument::Word("inet:$POLICY".to_owned())]),
+    with("", Needs::Nothing, "", bare_table),
     with("sleep", Needs::Nothing, "m", |_| vec![Argument::Word("0".to_owned())]),
 ];
