@@ -156,9 +156,10 @@ pub fn owner_keys<'a>(address: &'a str, delimiters: &str, local: bool) -> impl I
 /// The keys of access(5) for a host name: the name, then its parents as `parent` or, with `parents` false, as
 /// `.parent`. An IP address has no parents.
 pub fn domain_keys(name: &str, parents: bool) -> impl Iterator<Item = &str> {
-    let parts = (!domain::is_address(name)).then(|| domain::parents(name));
-    let dot = usize::from(!parents);
-    let above = parts.into_iter().flatten().map(move |parent| &name[name.len() - parent.len() - dot..]);
+    let has_parents = !domain::is_address(name);
+    let plain = (has_parents && parents).then(|| domain::parents(name));
+    let dotted = (has_parents && !parents).then(|| domain::dotted_parents(name));
+    let above = plain.into_iter().flatten().chain(dotted.into_iter().flatten());
     std::iter::once(name).chain(above)
 }
 
@@ -260,5 +261,10 @@ mod tests {
         assert_eq!(keys("192.0.2.1", true), ["192.0.2.1"]);
         assert_eq!(keys("mail.foo.cn", true), ["mail.foo.cn", "foo.cn", "cn"]);
         assert_eq!(keys("mail.foo.cn", false), ["mail.foo.cn", ".foo.cn", ".cn"]);
+        assert_eq!(keys(".foo.cn", true), [".foo.cn", "cn"]);
+        assert_eq!(keys(".foo.cn", false), [".foo.cn", ".cn"]);
+        assert_eq!(keys("a..cn", true), ["a..cn", ".cn"]);
+        assert_eq!(keys("a..cn", false), ["a..cn", "..cn", ".cn"]);
+        assert_eq!(keys("cn.", true), ["cn."]);
     }
 }

@@ -120,12 +120,19 @@ pub fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// The parent domains of a name, nearest first, by stripping up to and including the next dot: `a.b.c` gives
-/// `b.c` and `c`. The empty name is never given. Source: access(5), Postfix's check_domain_access().
+/// `b.c` and `c`. A dot at the beginning is no such dot: `.a.b` gives `b`. The empty name is never given.
+/// Source: access(5), Postfix's check_domain_access().
 pub fn parents(name: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(name.split_once('.').map(|(_, rest)| rest), |rest| {
-        rest.split_once('.').map(|(_, rest)| rest)
-    })
-    .filter(|rest| !rest.is_empty())
+    fn parent(name: &str) -> Option<&str> {
+        let (dot, _) = name.char_indices().skip(1).find(|(_, c)| *c == '.')?;
+        Some(&name[dot + 1..]).filter(|parent| !parent.is_empty())
+    }
+    std::iter::successors(parent(name), |name| parent(name))
+}
+
+/// The same with their dots, as `.parent`: `a.b.c` gives `.b.c` and `.c`.
+pub fn dotted_parents(name: &str) -> impl Iterator<Item = &str> {
+    name.char_indices().skip(1).filter(|(_, c)| *c == '.').map(|(dot, _)| &name[dot..])
 }
 
 #[cfg(test)]
