@@ -115,6 +115,13 @@ impl<'a> Maker<'a> {
         self.stage = stage;
         let length = 1 + self.random.below(4);
         let mut entries: Vec<Entry> = (0..length).map(|_| self.entry()).collect();
+        if let Some(last) = vocabulary::words().find(|word| word.name == vocabulary::LAST && word.is_known())
+            && stage == "recipient"
+            && self.random.percent(20)
+        {
+            let arguments = (last.arguments)(self);
+            entries.push(Entry { warn_if_reject: false, name: last.name.to_owned(), arguments });
+        }
         if stage == "client" && !delay_reject {
             // The client that says XCLIENT is itself one that the list sees; it must get through.
             entries.insert(

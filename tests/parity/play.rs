@@ -1,6 +1,9 @@
 //! Plays a session against an smtpd, and says where two sides differ.
 
-use super::session::{Client, Session};
+use super::{
+    policy_service::REFUSAL,
+    session::{Client, Session},
+};
 use std::{
     io::{self, BufRead, BufReader, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
@@ -150,6 +153,8 @@ pub fn compare(delay_reject: bool, postfix: &[Exchange], mailward: &[Exchange]) 
             Some(other) if other.reply == own.reply => {}
             // Postfix asks for HELO before it reads the address, a milter is asked after that.
             Some(other) if own.reply[0].ends_with(NO_HELO) && is_before_filters(other) => {}
+            // A policy service is not asked about what is deferred anyway.
+            Some(other) if own.reply[0].ends_with(REFUSAL) && other.class() == '4' => {}
             Some(other) => return difference(&own.said, &own.reply, &other.reply),
             None => return difference(&own.said, &own.reply, &[]),
         }

@@ -6,13 +6,16 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
 };
 
+/// The words of its refusals.
+pub const REFUSAL: &str = "the service says no";
+
 const ANSWERS: [&str; 6] = [
     "DUNNO",
     "DUNNO",
     "REJECT the service says no",
     "DEFER_IF_PERMIT the service is busy",
     "OK",
-    "450 4.7.1 later",
+    "450 4.7.1 the service says no",
 ];
 
 /// Starts the server on a free port of 127.0.0.1; its thread ends with the test process.

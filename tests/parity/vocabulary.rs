@@ -75,6 +75,10 @@ pub const RELAY_DOMAINS: &str = "relay_domains = good.example, other.example";
 /// a set with such an entry have no other recipients.
 pub const GUARDED: [&str; 2] = ["permit_dnswl_client", "permit_rhswl_client"];
 
+/// Postfix: asks a policy service where it stands; here: only if everything else permits, because it may write. So it
+/// comes only as the last entry of the last list at RCPT.
+pub const LAST: &str = "check_policy_service";
+
 /// All words.
 pub fn words() -> impl Iterator<Item = &'static Word> {
     WORDS.iter()
@@ -206,7 +210,7 @@ static WORDS: &[Word] = &[
     with("reject_known_sender_login_mismatch", Needs::Sender, "hmn", logins),
     with("reject_authenticated_sender_login_mismatch", Needs::Sender, "hmn", logins),
     with("reject_unauthenticated_sender_login_mismatch", Needs::Sender, "hmn", logins),
-    with("check_policy_service", Needs::Nothing, "hm", |_| vec![Argument::Word("inet:$POLICY".to_owned())]),
+    Word { weight: 0, ..with(LAST, Needs::Nothing, "hm", |_| vec![Argument::Word("inet:$POLICY".to_owned())]) },
     with("", Needs::Nothing, "", bare_table),
     with("sleep", Needs::Nothing, "m", |_| vec![Argument::Word("0".to_owned())]),
 ];
