@@ -92,6 +92,8 @@ struct Run<'a> {
     amendments: Vec<Amendment>,
     remarks: Vec<Remark>,
     permitted_by: Option<Rule>,
+    /// The first DISCARD: what a permit becomes.
+    discard: Option<(String, Rule)>,
 }
 
 impl<'a> Run<'a> {
@@ -110,6 +112,7 @@ impl<'a> Run<'a> {
             amendments: Vec::new(),
             remarks: Vec::new(),
             permitted_by: None,
+            discard: None,
         }
     }
 
@@ -209,9 +212,11 @@ impl<'a> Run<'a> {
     fn collect(&self, action: &Action, rule: Rule, warn_only: bool) -> Flow {
         let refuses = match action {
             Action::Ok => return Flow::ListPermits(rule),
+            Action::Discard(_) if !warn_only => return Flow::ListPermits(rule),
             Action::Fault(_) => true,
-            Action::Reject(_) | Action::Discard(_) => !warn_only,
-            Action::Dunno
+            Action::Reject(_) => !warn_only,
+            Action::Discard(_)
+            | Action::Dunno
             | Action::DeferIfPermit(_)
             | Action::DeferIfReject(_)
             | Action::Amend(_)
@@ -254,7 +259,11 @@ impl<'a> Run<'a> {
             Action::Discard(text) if warn_only => {
                 self.remarks.push(Remark { word: "discard", text, rule });
             }
-            Action::Discard(text) => return Flow::Stop(Verdict::Discard(text), rule),
+            // A permit of this list: a later list may still refuse, and what is deferred is not lost.
+            Action::Discard(text) => {
+                self.discard.get_or_insert_with(|| (text, rule.clone()));
+                return Flow::ListPermits(rule);
+            }
             Action::Amend(amendment) => {
                 let text = self.triggers(&amendment);
                 self.remarks.push(Remark { word: amendment.word(), text, rule });
@@ -310,7 +319,10 @@ impl<'a> Run<'a> {
         let (verdict, rule) = match (verdict, deferred) {
             (Some((verdict, rule)), _) => (verdict, Some(rule)),
             (None, Some(deferral)) => (Verdict::Reply(deferral.reply.clone()), Some(deferral.rule.clone())),
-            (None, None) => (Verdict::Pass, self.permitted_by.take()),
+            (None, None) => match self.discard.take() {
+                Some((text, rule)) => (Verdict::Discard(text), Some(rule)),
+                None => (Verdict::Pass, self.permitted_by.take()),
+            },
         };
         Decision {
             id: self.request.id,

@@ -125,6 +125,24 @@ fn the_record_of_a_decision_is_one_line_of_json_in_ascii() {
 }
 
 #[test]
+fn discard_permits_its_list_and_what_is_deferred_or_refused_is_not_lost() {
+    let discards =
+        || entry("discards", Asks { names: &[], writes: None, says: Action::Discard("x".to_owned()) });
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "discard x"),
+        (&["permit"], "discard x"),
+        (&["reject"], REJECT_TO),
+        (&["defer_if_permit"], PERMIT_TO),
+    ];
+    for (behind, want) in cases {
+        let mut policy = policy(&[(Stage::Recipient, behind)]);
+        policy.lists[Stage::Sender as usize] =
+            List { entries: vec![discards(), asks(&[], reject(554, "no"))] };
+        assert_eq!(verdict(&decided(&policy, &Mail::new(), &Answers::new())), *want, "{behind:?}");
+    }
+}
+
+#[test]
 fn without_helo_its_list_does_not_run() {
     let policy = policy(&[(Stage::Helo, &["reject"])]);
     let mut mail = Mail::new();
