@@ -257,7 +257,11 @@ fn mail_exchangers(domain: &str, lookups: &mut Lookups<'_>) -> Result<Known, Pen
 
 /// A name without NS records of its own has those of its parent, up to the top level domain.
 fn name_servers(domain: &str, lookups: &mut Lookups<'_>) -> Result<Known, Pending> {
-    let names = std::iter::once(domain).chain(domain::parents(domain));
+    // Unlike a table's key, a name here may lose a dot at its beginning alone (smtpd_check.c check_server_access()).
+    fn parent(name: &str) -> Option<&str> {
+        name.split_once('.').map(|(_, rest)| rest).filter(|rest| !rest.is_empty())
+    }
+    let names = std::iter::successors(Some(domain), |name| parent(name));
     let short = names.filter(|name| name.len() <= HOSTNAME_LIMIT);
     let names: Vec<Domain> = short.filter_map(Domain::for_query).collect();
     for some in names.chunks(PARENTS_AHEAD) {

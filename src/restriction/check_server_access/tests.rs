@@ -78,6 +78,10 @@ fn name_servers_of_the_nearest_parent_count() {
     let null = "NS sender.example NOTFOUND; NS example TEMPORARY";
     let want = "Remark { word: \"warn\", text: \"unable to look up NS host for example: SERVFAIL\" }";
     assert_eq!(sender("ns", "example=REJECT", null), want);
+    let mail = Mail::new().helo(".good.example");
+    let dns = zone("NS good.example ns.example; A ns.example 192.0.2.5; AAAA ns.example NOTFOUND");
+    let said = said("check_helo_ns_access inline:{ns.example=REJECT}", &mail, &dns);
+    assert_eq!(said, "reject 554 5.7.1 <.good.example>: Helo command rejected: Access denied");
 }
 
 #[test]
