@@ -91,15 +91,15 @@ impl Coverage {
         out
     }
 
-    /// The cells that should have been filled.
-    pub fn empty(&self) -> Vec<String> {
+    /// The cells that should have been filled: restriction and outcome.
+    pub fn empty(&self) -> Vec<(&'static str, &'static str)> {
         let cells = words().filter(|word| word.is_known()).flat_map(|word| {
             let wanted =
                 OUTCOMES.iter().enumerate().filter(|(_, (letter, _))| word.outcomes.contains(*letter));
             wanted.map(move |(at, (_, title))| (word, at, *title))
         });
         let empty = cells.filter(|(word, at, _)| self.0.get(word.name).is_none_or(|counts| counts[*at] == 0));
-        empty.map(|(word, _, title)| format!("{}: {title}", word.name)).collect()
+        empty.map(|(word, _, title)| (word.name, title)).collect()
     }
 }
 

@@ -22,16 +22,27 @@ pub struct Maker<'a> {
 
 /// The vocabulary as a deck of cards: so every restriction comes as often as its weight says, in any order.
 #[derive(Debug, Default)]
-pub struct Deck(Vec<&'static Word>);
+pub struct Deck {
+    cards: Vec<&'static Word>,
+    /// Words of which half of the cards shall be.
+    wanted: Vec<&'static str>,
+}
 
 impl Deck {
+    /// A deck in which these words come often.
+    pub fn of(wanted: Vec<&'static str>) -> Self {
+        Self { cards: Vec::new(), wanted }
+    }
+
     fn draw(&mut self, random: &mut Random) -> &'static Word {
-        if self.0.is_empty() {
-            let known = vocabulary::words().filter(|word| word.is_known());
-            self.0 = known.flat_map(|word| std::iter::repeat_n(word, word.weight)).collect();
-            random.shuffle(&mut self.0);
+        if self.cards.is_empty() {
+            let known: Vec<&Word> = vocabulary::words().filter(|word| word.is_known()).collect();
+            let often = known.iter().map(|word| word.weight).sum::<usize>() / self.wanted.len().max(1);
+            let weight = |word: &Word| word.weight + if self.wanted.contains(&word.name) { often } else { 0 };
+            self.cards = known.into_iter().flat_map(|word| std::iter::repeat_n(word, weight(word))).collect();
+            random.shuffle(&mut self.cards);
         }
-        self.0.pop().unwrap()
+        self.cards.pop().unwrap()
     }
 }
 
