@@ -13,6 +13,9 @@ use std::{
 /// How long the program is given to start, in steps after which it may have ended instead.
 const PATIENCE: (u32, Duration) = (300, Duration::from_millis(100));
 
+/// The program cargo built beside a test. A bench, which is built without it, starts none.
+const PROGRAM: Option<&str> = option_env!("CARGO_BIN_EXE_mailward");
+
 /// A running `mailward run`. It is killed when dropped.
 #[derive(Debug)]
 pub struct MailwardInstance {
@@ -34,7 +37,7 @@ impl MailwardInstance {
         fs::write(&config, format!("socket = {socket:?}\n{policy}")).unwrap();
         let notify = UnixDatagram::bind(directory.join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE.1)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_mailward"))
+        let child = Command::new(PROGRAM.unwrap())
             .args(["run", "-c"])
             .arg(&config)
             .env("NOTIFY_SOCKET", directory.join("notify"))
