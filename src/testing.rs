@@ -256,12 +256,7 @@ pub(crate) fn list(lines: &[&str]) -> List {
             Some(rest) => (true, rest),
             None => (false, *line),
         };
-        Entry {
-            text: text.into(),
-            origin: Origin::new("test.toml", number, 1),
-            warn_only,
-            restriction: rule(text),
-        }
+        Entry::new(text, Origin::new("test.toml", number, 1), warn_only, rule(text))
     };
     List { entries: (1..).zip(lines).map(entry).collect() }
 }
@@ -338,7 +333,7 @@ mod tests {
     #[test]
     fn a_list_is_made_of_its_lines() {
         let list = list(&["warn_if_reject permit", "permit"]);
-        let shown = |e: &Entry| format!("{} {} {}", e.origin, e.text, e.warn_only);
+        let shown = |e: &Entry| format!("{} {} {}", e.written.origin, e.written.text, e.warn_only);
         let shown: Vec<String> = list.entries.iter().map(shown).collect();
         assert_eq!(shown, ["test.toml:1 permit true", "test.toml:2 permit false"]);
     }

@@ -220,12 +220,7 @@ fn with_a_bug(on_bug: OnBug) -> Config {
     let mut config = parse(REJECT, Path::new(""));
     config.on_bug = on_bug;
     for stage in [Stage::Helo, Stage::Recipient] {
-        let panics = Entry {
-            text: "panics".into(),
-            origin: Origin::builtin("test"),
-            warn_only: false,
-            restriction: Box::new(Panics),
-        };
+        let panics = Entry::new("panics", Origin::builtin("test"), false, Box::new(Panics));
         config.policy.lists[stage as usize].entries.insert(0, panics);
     }
     config

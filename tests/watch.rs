@@ -78,9 +78,7 @@ fn policy(lists: &[&str], settings: &str) -> Config {
         let kind = if word == "name" { ListKind::Name } else { ListKind::Address };
         let zone = Domain::for_query(zone).unwrap();
         let list = ListUse { zone, kind, allows: word == "allows", origin: origin.clone() };
-        let entry =
-            Entry { text: (*line).into(), origin, warn_only: false, restriction: Box::new(AskList(list)) };
-        entries.insert(number as usize - 1, entry);
+        entries.insert(number as usize - 1, Entry::new(line, origin, false, Box::new(AskList(list))));
     }
     config
 }

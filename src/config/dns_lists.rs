@@ -162,7 +162,7 @@ impl Asked {
     /// A warning about an entry whose answer an earlier one has given already.
     pub(super) fn again(&mut self, entry: &Entry) -> Option<Fault> {
         let lists = entry.restriction.lists();
-        let (name, argument) = entry.text.split_once(' ')?;
+        let (name, argument) = entry.written.text.split_once(' ')?;
         let kind = restriction::find(name)?.name;
         let (domain, filter) = match argument.split_once('=') {
             Some((domain, filter)) => (domain, Some(filter.to_owned())),
@@ -180,10 +180,11 @@ impl Asked {
         });
         let fault = earlier.map(|earlier| {
             let message =
-                format!("`{}` changes nothing: line {} asks the same list", entry.text, earlier.line);
-            Fault::warning(&entry.origin, name.chars().count(), message).help("take one of the two out")
+                format!("`{}` changes nothing: line {} asks the same list", entry.written.text, earlier.line);
+            Fault::warning(&entry.written.origin, name.chars().count(), message)
+                .help("take one of the two out")
         });
-        let (warn_only, line) = (entry.warn_only, entry.origin.line);
+        let (warn_only, line) = (entry.warn_only, entry.written.origin.line);
         self.0.push(Question { kind, list, filter, warn_only, line });
         fault
     }

@@ -128,7 +128,7 @@ impl<'a> Builder<'a> {
             let warn_only = warn.take().is_some();
             let Some((entry, always)) = self.entry(owner, word, warn_only, &mut rest, text) else { continue };
             if always && ended.is_none() {
-                ended = Some(entry.text.to_string());
+                ended = Some(entry.written.text.to_string());
             }
             if let Some(fault) = asked.again(&entry) {
                 self.fault(fault, text);
@@ -165,7 +165,7 @@ impl<'a> Builder<'a> {
             self.uses.classes.push(Use { owner, class: *class, word: word.clone() });
             let Word { text, origin } = word;
             let restriction = Box::new(Class(*class));
-            return Some((Entry { text: text.into(), origin, warn_only, restriction }, false));
+            return Some((Entry::new(&text, origin, warn_only, restriction), false));
         }
         let implied = implied_check(owner, &word.text);
         let name = implied.unwrap_or(&word.text);
@@ -203,7 +203,7 @@ impl<'a> Builder<'a> {
                 // Under warn_if_reject only a permit still ends the list.
                 let written = restriction.shown().map_or(written, str::to_owned);
                 let always = restriction.ends_list() && (!warn_only || kind.name == "permit");
-                Some((Entry { text: written.into(), origin: word.origin, warn_only, restriction }, always))
+                Some((Entry::new(&written, word.origin, warn_only, restriction), always))
             }
             Err(fault) => {
                 self.fault(fault, text);

@@ -75,7 +75,9 @@ fn entries_keep_their_words_and_places() {
     let entries = &config.policy.lists[1].entries;
     let seen: Vec<_> = entries
         .iter()
-        .map(|entry| (&*entry.text, entry.origin.line, entry.origin.column, entry.warn_only))
+        .map(|entry| {
+            (&*entry.written.text, entry.written.origin.line, entry.written.origin.column, entry.warn_only)
+        })
         .collect();
     let want = [
         ("permit_mynetworks", 2, 3, false),
@@ -92,7 +94,7 @@ fn the_key_of_a_paid_list_is_no_part_of_an_entry_s_text() {
          permit_dnswl_client secret.wl.mail.abusix.zone=127.0.0.2\"",
     );
     let entries = &config.policy.lists[0].entries;
-    let texts: Vec<&str> = entries.iter().map(|entry| &*entry.text).collect();
+    let texts: Vec<&str> = entries.iter().map(|entry| &*entry.written.text).collect();
     let want = [
         "reject_rbl_client zen.dq.spamhaus.net=127.0.0.[2..11]",
         "permit_dnswl_client wl.mail.abusix.zone=127.0.0.2",
@@ -119,7 +121,7 @@ fn tables_are_read_once_and_their_lists_are_classes() {
     let classes = loaded.config.unwrap().policy.classes;
     let entries: Vec<Vec<String>> = classes
         .iter()
-        .map(|list| list.entries.iter().map(|entry| entry.text.to_string()).collect())
+        .map(|list| list.entries.iter().map(|entry| entry.written.text.to_string()).collect())
         .collect();
     assert_eq!(entries, [vec!["permit"], vec!["permit_mynetworks", "reject"]]);
 }

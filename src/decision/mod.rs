@@ -47,8 +47,16 @@ pub struct Deferral {
 pub struct Rule {
     /// The list it stands in.
     pub stage: Stage,
-    /// The entry as written.
-    pub text: Arc<str>,
+    /// The entry, which the policy and every decision share: a step costs one count of references.
+    #[serde(flatten)]
+    pub written: Arc<Written>,
+}
+
+/// A list entry as the administrator wrote it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Written {
+    /// The entry with its arguments, without warn_if_reject.
+    pub text: Box<str>,
     /// Where it stands.
     pub origin: Origin,
 }

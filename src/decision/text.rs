@@ -82,7 +82,7 @@ fn line(
     write!(f, "{word}: {} from {}: {};", decision.event.word(), escaped(&summary.client), escaped(text))?;
     envelope(f, summary)?;
     match rule {
-        Some(rule) => write!(f, " rule={}, where={}", escaped(&rule.text), rule.origin)?,
+        Some(rule) => write!(f, " rule={}, where={}", escaped(&rule.written.text), rule.written.origin)?,
         None => f.write_str(" rule=end of lists")?,
     }
     write!(f, ", id={}", decision.id)?;
@@ -155,15 +155,15 @@ pub fn trace(decision: &Decision, columns: usize) -> String {
 
 fn by(rule: Option<&Rule>) -> String {
     match rule {
-        Some(rule) => format!(" by {} ({})", escaped(&rule.text), place(&rule.origin)),
+        Some(rule) => format!(" by {} ({})", escaped(&rule.written.text), place(&rule.written.origin)),
         None => ": the lists ran to their end".to_owned(),
     }
 }
 
 fn trace_step(out: &mut String, step: &Step, columns: usize) {
-    let entry = format!("{}{}", "  ".repeat(step.depth), escaped(&step.rule.text));
+    let entry = format!("{}{}", "  ".repeat(step.depth), escaped(&step.rule.written.text));
     let outcome = outcome(&step.outcome);
-    let place = place(&step.rule.origin);
+    let place = place(&step.rule.written.origin);
     let stage = step.rule.stage.key();
     let pad = columns.saturating_sub(INDENT.len() + ENTRY + 1 + outcome.chars().count());
     let _ = if entry.chars().count() <= ENTRY && place.chars().count() < pad {

@@ -6,7 +6,7 @@
 use super::{Entry, List, Policy, deferral::Slots};
 use crate::{
     decision::{
-        Decision, Deferrals, Outcome, Remark, Rule, Step, Summary, Verdict,
+        Decision, Deferrals, Outcome, Remark, Rule, Step, Summary, Verdict, Written,
         action::{Action, Amendment, ClassId},
     },
     lookup::{Lookup, Lookups, answers::Answers},
@@ -59,7 +59,8 @@ fn missing_helo(policy: &Policy, request: &Request<'_>) -> Option<(Verdict, Rule
     if request.event != Event::Mail || request.session.helo.is_some() {
         return None;
     }
-    let rule = Rule { stage: Stage::Helo, text: "helo_required".into(), origin: origin.clone() };
+    let written = Written { text: "helo_required".into(), origin: origin.clone() };
+    let rule = Rule { stage: Stage::Helo, written: written.into() };
     const CODE: ReplyCode = ReplyCode::known(503);
     let reply = Reply::new(CODE, Enhanced::new(5, 1), "Error: send HELO/EHLO first");
     Some((Verdict::Reply(reply), rule))
@@ -137,6 +138,7 @@ impl<'a> Run<'a> {
     }
 
     fn list(&mut self, list: &'a List, depth: usize, warn_only: bool) -> Flow {
+        self.steps.reserve(list.entries.len());
         for entry in &list.entries {
             match self.entry(entry, depth, warn_only || entry.warn_only) {
                 Flow::Next => {}
@@ -153,10 +155,16 @@ impl<'a> Run<'a> {
     fn entry(&mut self, entry: &'a Entry, depth: usize, warn_only: bool) -> Flow {
         let said = entry.restriction.check(&self.request, &mut self.lookups);
         let (looked, reason) = self.lookups.take_used();
-        let rule = Rule { stage: self.request.stage, text: entry.text.clone(), origin: entry.origin.clone() };
+        let rule = Rule { stage: self.request.stage, written: entry.written.clone() };
         let Ok(action) = said else { return self.pending(rule, depth) };
         // What was asked ahead and turned out not to be needed.
         self.lookups.take_wanted();
+        if let Action::Dunno = action {
+            // What most entries say: the step alone has the rule, and nothing more is to be done.
+            let outcome = Outcome::Said(action);
+            self.steps.push(Step { rule, depth, outcome, reason, lookups: looked });
+            return Flow::Next;
+        }
         let at = self.steps.len();
         self.steps.push(Step {
             rule: rule.clone(),

@@ -6,7 +6,7 @@ pub mod evaluate;
 mod tests;
 
 use crate::{
-    decision::action::Amends,
+    decision::{Written, action::Amends},
     lookup::dnsxl::ListUse,
     origin::Origin,
     request::{Event, Stage},
@@ -86,12 +86,17 @@ pub struct List {
 /// One entry of a list.
 #[derive(Debug)]
 pub struct Entry {
-    /// The entry as written, with its arguments, without warn_if_reject.
-    pub text: Arc<str>,
-    /// Where it stands.
-    pub origin: Origin,
+    /// The entry as written.
+    pub written: Arc<Written>,
     /// Whether warn_if_reject stands before it.
     pub warn_only: bool,
     /// The rule.
     pub restriction: Box<dyn Restriction>,
+}
+
+impl Entry {
+    /// An entry as it was written.
+    pub fn new(text: &str, origin: Origin, warn_only: bool, restriction: Box<dyn Restriction>) -> Self {
+        Self { written: Arc::new(Written { text: text.into(), origin }), warn_only, restriction }
+    }
 }

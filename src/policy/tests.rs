@@ -47,7 +47,7 @@ impl Restriction for Asks {
 
 fn entry(text: &str, restriction: impl Restriction + 'static) -> Entry {
     let restriction = Box::new(restriction);
-    Entry { text: text.into(), origin: Origin::new("test.toml", 99, 1), warn_only: false, restriction }
+    Entry::new(text, Origin::new("test.toml", 99, 1), false, restriction)
 }
 
 fn asks(names: &'static [&'static str], says: Action) -> Entry {
@@ -494,7 +494,7 @@ fn mail_without_helo_is_refused_where_helo_is_required() {
     let refused = decided(&policy, &silent, &Answers::new());
     assert_eq!(verdict(&refused), "503 5.5.1 Error: send HELO/EHLO first");
     assert_eq!(
-        refused.rule.map(|rule| format!("{} {}", rule.text, rule.origin)).unwrap(),
+        refused.rule.map(|rule| format!("{} {}", rule.written.text, rule.written.origin)).unwrap(),
         "helo_required mailward.toml:7"
     );
     assert_eq!(verdict(&decided(&policy, &polite, &Answers::new())), "pass");
