@@ -1,6 +1,6 @@
 //! The client's connection: address, names and their status, HELO name, login, TLS.
 
-use crate::smtp::helo::Helo;
+use crate::smtp::{domain, helo::Helo};
 use serde::Serialize;
 use std::{fmt, net::IpAddr};
 
@@ -132,12 +132,12 @@ pub enum NameStatus {
 impl Client {
     /// `name[address]`, as Postfix's logs and replies name a client.
     pub fn host(&self) -> String {
-        format!("{}[{}]", self.identity.name, self.address_text())
+        [&self.identity.name, "[", &self.address_text(), "]"].concat()
     }
 
     /// The address as text, `unknown` without one.
     pub fn address_text(&self) -> String {
-        self.address.map_or_else(|| UNKNOWN.to_owned(), |address| address.to_string())
+        self.address.map_or_else(|| UNKNOWN.to_owned(), domain::address_text)
     }
 }
 

@@ -59,14 +59,22 @@ pub fn valid_hostname(name: &str) -> bool {
     if name.is_empty() || name.len() > HOSTNAME_LIMIT {
         return false;
     }
-    let label_ok = |label: &str| {
-        !label.is_empty()
-            && label.len() <= LABEL_LIMIT
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    name.split('.').all(label_ok) && name.bytes().any(|b| !b.is_ascii_digit() && b != b'.')
+    // In one pass: every mail has several names, and each is judged more than once.
+    let (mut label, mut last, mut numeric) = (0, b'.', true);
+    for byte in name.bytes() {
+        match byte {
+            b'.' if label == 0 || last == b'-' => return false,
+            b'.' => label = 0,
+            b'-' if label == 0 => return false,
+            b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' if label < LABEL_LIMIT => {
+                label += 1;
+                numeric &= byte.is_ascii_digit();
+            }
+            _ => return false,
+        }
+        last = byte;
+    }
+    label > 0 && last != b'-' && !numeric
 }
 
 /// As [`valid_hostname`], for a name that may hold U-labels (Postfix's valid_utf8_hostname()).
@@ -111,7 +119,8 @@ pub fn ipv4(text: &str) -> Option<Ipv4Addr> {
 
 /// Postfix's valid_ipv6_hostaddr(): an IPv6 address without zone.
 pub fn ipv6(text: &str) -> Option<Ipv6Addr> {
-    text.parse().ok()
+    // The parser tries every form before it gives up: a host name has none of the colons that each of them has.
+    if text.contains(':') { text.parse().ok() } else { None }
 }
 
 /// Either family.
@@ -119,12 +128,33 @@ pub fn address(text: &str) -> Option<IpAddr> {
     ipv4(text).map(IpAddr::V4).or_else(|| ipv6(text).map(IpAddr::V6))
 }
 
+/// An address as text. That of an IPv4 address is put together by hand, because the formatter takes several times as long
+/// and every decision names its client.
+pub fn address_text(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else { return address.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for octet in address.octets() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        if octet >= 100 {
+            text.push(char::from(b'0' + octet / 100));
+        }
+        if octet >= 10 {
+            text.push(char::from(b'0' + octet / 10 % 10));
+        }
+        text.push(char::from(b'0' + octet % 10));
+    }
+    text
+}
+
 /// The parent domains of a name, nearest first, by stripping up to and including the next dot: `a.b.c` gives
 /// `b.c` and `c`. A dot at the beginning is no such dot: `.a.b` gives `b`. The empty name is never given.
 /// Source: access(5), Postfix's check_domain_access().
 pub fn parents(name: &str) -> impl Iterator<Item = &str> {
     fn parent(name: &str) -> Option<&str> {
-        let (dot, _) = name.char_indices().skip(1).find(|(_, c)| *c == '.')?;
+        // No byte of a longer character is a dot.
+        let dot = name.bytes().skip(1).position(|byte| byte == b'.')? + 1;
         Some(&name[dot + 1..]).filter(|parent| !parent.is_empty())
     }
     std::iter::successors(parent(name), |name| parent(name))
@@ -164,6 +194,15 @@ mod tests {
         {
             assert!(!is_address(text), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_is_written_as_the_formatter_writes_it() {
+        for octet in 0..=u8::MAX {
+            let address = Ipv4Addr::new(octet, 0, 10, octet ^ 0x55);
+            assert_eq!(address_text(address.into()), address.to_string());
+        }
+        assert_eq!(address_text(Ipv6Addr::LOCALHOST.into()), "::1");
     }
 
     #[test]
