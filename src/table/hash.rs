@@ -17,7 +17,8 @@ use std::{
 #[derive(Debug, Default)]
 pub struct Fixed {
     entries: HashMap<Box<str>, Entry>,
-    longest: usize,
+    /// One bit for each length of a key in bytes, the highest for all that are longer.
+    lengths: u64,
 }
 
 /// What happens to the second entry of a key.
@@ -73,7 +74,7 @@ impl Fixed {
         {
             source.fault(fault);
         }
-        self.longest = self.longest.max(key.len());
+        self.lengths |= length_bit(&key);
         match self.entries.entry(key.into()) {
             hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(entry);
@@ -99,14 +100,18 @@ impl Fixed {
 
     /// The entry of a key that is in lower case.
     pub fn get(&self, key: &str) -> Option<&Entry> {
-        // A name of many labels is asked for once per label: what is too long is not even hashed.
-        if key.len() > self.longest { None } else { self.entries.get(key) }
+        // A name of many labels is asked for once per label: where no key is as long, it is not even hashed.
+        if self.lengths & length_bit(key) == 0 { None } else { self.entries.get(key) }
     }
 
     /// All entries, in no order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
     }
+}
+
+fn length_bit(key: &str) -> u64 {
+    1 << key.len().min(63)
 }
 
 /// postmap's warning about lines of an aliases(5) file.

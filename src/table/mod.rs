@@ -165,7 +165,7 @@ impl<'t> Hit<'t> {
 
 /// A key in lower case, as Postfix folds them for fixed strings.
 fn fold(key: &str) -> Cow<'_, str> {
-    if key.chars().all(|c| c.is_ascii() && !c.is_ascii_uppercase()) {
+    if key.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
         return Cow::Borrowed(key);
     }
     Cow::Owned(key.to_lowercase())

@@ -1,7 +1,10 @@
 //! Which keys are looked up, in which order: access(5), smtpd's check_namadr_access() and check_mail_access().
 
 use super::{AccessTable, Found, fold};
-use crate::smtp::address::{Address, access_keys, domain_keys};
+use crate::smtp::{
+    address::{Address, access_keys, domain_keys},
+    domain,
+};
 use std::net::IpAddr;
 
 /// The one key of the null sender: smtpd_null_access_lookup_key.
@@ -13,14 +16,11 @@ impl AccessTable {
     /// # Errors
     /// [`GaveUp`](super::GaveUp) when a pattern takes too long; so with all searches.
     pub fn by_name(&self, name: &str, parents: bool) -> Found<'_> {
-        if let Some(hit) = self.full(name)? {
-            return Ok(Some(hit));
-        }
         if !self.has_partial() {
-            return Ok(None);
+            return self.full(name);
         }
         let name = fold(name);
-        Ok(domain_keys(&name, parents).skip(1).find_map(|key| self.partial(key)))
+        Ok(domain_keys(&name, parents).find_map(|key| self.partial(key)))
     }
 
     /// Looks up an address, then the networks that its text begins with: `192.0.2.1`, `192.0.2`, `192.0`, `192`.
@@ -28,7 +28,7 @@ impl AccessTable {
     /// # Errors
     /// When a pattern takes too long.
     pub fn by_address(&self, address: IpAddr) -> Found<'_> {
-        self.by_address_text(&address.to_string())
+        self.by_address_text(&domain::address_text(address))
     }
 
     /// The same for an address as somebody wrote it, in an address literal or a DNS record: Postfix looks up that text.
@@ -36,15 +36,12 @@ impl AccessTable {
     /// # Errors
     /// When a pattern takes too long.
     pub fn by_address_text(&self, text: &str) -> Found<'_> {
-        if let Some(hit) = self.full(text)? {
-            return Ok(Some(hit));
-        }
         if !self.has_partial() {
-            return Ok(None);
+            return self.full(text);
         }
-        let separator = if text.contains(':') { ':' } else { '.' };
+        let separator = if text.contains(':') { b':' } else { b'.' };
         let text = fold(text);
-        let mut networks = std::iter::successors(shorter(&text, separator), |text| shorter(text, separator));
+        let mut networks = std::iter::successors(Some(&*text), |text| shorter(text, separator));
         Ok(networks.find_map(|key| self.partial(key)))
     }
 
@@ -77,25 +74,23 @@ impl AccessTable {
             return self.full(NULL_SENDER);
         }
         let external = self.by_form(&address.rewritten, delimiters, parents)?;
-        if external.is_some() || !address.rewritten.contains(['"', '\\']) {
+        if external.is_some() || !address.rewritten.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
             return Ok(external);
         }
         self.by_form(&address.internal(), delimiters, parents)
     }
 
     fn by_form(&self, address: &str, delimiters: &str, parents: bool) -> Found<'_> {
-        if let Some(hit) = self.full(address)? {
-            return Ok(Some(hit));
-        }
         if !self.has_partial() {
-            return Ok(None);
+            return self.full(address);
         }
         let address = fold(address);
-        Ok(access_keys(&address, delimiters, parents).skip(1).find_map(|key| self.partial(&key)))
+        Ok(access_keys(&address, delimiters, parents).find_map(|key| self.partial(&key)))
     }
 }
 
 /// What stands before the last separator; the empty text is never looked up.
-fn shorter(text: &str, separator: char) -> Option<&str> {
-    text.rsplit_once(separator).map(|(rest, _)| rest).filter(|rest| !rest.is_empty())
+fn shorter(text: &str, separator: u8) -> Option<&str> {
+    let end = text.bytes().rposition(|byte| byte == separator)?;
+    Some(&text[..end]).filter(|rest| !rest.is_empty())
 }
