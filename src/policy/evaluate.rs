@@ -72,6 +72,9 @@ enum Flow {
     Next,
     /// This list, with the classes it stands in, permits.
     ListPermits(Rule),
+    /// The message is thrown away: no further list runs, but what is deferred is not lost (smtpd_check.c
+    /// generic_checks()).
+    Discards,
     /// The rest of this list is not worth asking; what follows the list is.
     ListSettled,
     /// The event is decided.
@@ -93,7 +96,7 @@ struct Run<'a> {
     amendments: Vec<Amendment>,
     remarks: Vec<Remark>,
     permitted_by: Option<Rule>,
-    /// The first DISCARD: what a permit becomes.
+    /// The DISCARD that ended the lists: what a permit becomes.
     discard: Option<(String, Rule)>,
 }
 
@@ -131,7 +134,7 @@ impl<'a> Run<'a> {
                 Flow::Next | Flow::ListSettled => {}
                 Flow::ListPermits(rule) => self.permitted_by = Some(rule),
                 Flow::Stop(verdict, rule) => return Some((verdict, rule)),
-                Flow::StopCollecting => break,
+                Flow::StopCollecting | Flow::Discards => break,
             }
         }
         None
@@ -215,23 +218,21 @@ impl<'a> Run<'a> {
         if self.policy.lookahead { Flow::Next } else { Flow::StopCollecting }
     }
 
-    /// An entry behind a pending one: only whether it would end something counts. A refusal ends everything, but only if
-    /// no pending entry of its list can permit before it.
+    /// An entry behind a pending one: only whether it would end something counts. A refusal and a DISCARD end
+    /// everything, but only if no pending entry of their list can permit before them.
     fn collect(&self, action: &Action, rule: Rule, warn_only: bool) -> Flow {
-        let refuses = match action {
+        let ends = match action {
             Action::Ok => return Flow::ListPermits(rule),
-            Action::Discard(_) if !warn_only => return Flow::ListPermits(rule),
             Action::Fault(_) => true,
-            Action::Reject(_) => !warn_only,
-            Action::Discard(_)
-            | Action::Dunno
+            Action::Reject(_) | Action::Discard(_) => !warn_only,
+            Action::Dunno
             | Action::DeferIfPermit(_)
             | Action::DeferIfReject(_)
             | Action::Amend(_)
             | Action::Remark { .. }
             | Action::Class { .. } => false,
         };
-        match (refuses, self.open) {
+        match (ends, self.open) {
             (false, _) => Flow::Next,
             (true, true) => Flow::ListSettled,
             (true, false) => Flow::StopCollecting,
@@ -267,10 +268,9 @@ impl<'a> Run<'a> {
             Action::Discard(text) if warn_only => {
                 self.remarks.push(Remark { word: "discard", text, rule });
             }
-            // A permit of this list: a later list may still refuse, and what is deferred is not lost.
             Action::Discard(text) => {
-                self.discard.get_or_insert_with(|| (text, rule.clone()));
-                return Flow::ListPermits(rule);
+                self.discard = Some((text, rule));
+                return Flow::Discards;
             }
             Action::Amend(amendment) => {
                 let text = self.triggers(&amendment);

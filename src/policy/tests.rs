@@ -125,20 +125,26 @@ fn the_record_of_a_decision_is_one_line_of_json_in_ascii() {
 }
 
 #[test]
-fn discard_permits_its_list_and_what_is_deferred_or_refused_is_not_lost() {
+fn after_discard_no_list_runs_and_what_was_deferred_before_is_not_lost() {
     let discards =
         || entry("discards", Asks { names: &[], writes: None, says: Action::Discard("x".to_owned()) });
-    let cases: &[(&[&str], &str)] = &[
-        (&[], "discard x"),
-        (&["permit"], "discard x"),
-        (&["reject"], REJECT_TO),
-        (&["defer_if_permit"], PERMIT_TO),
+    let cases: &[(&[&str], &[&str], &str)] = &[
+        (&[], &[], "discard x"),
+        (&["permit"], &["permit"], "discard x"),
+        (&[], &["reject"], "discard x"),
+        (&[], &["defer_if_permit"], "discard x"),
+        (
+            &["defer_if_permit"],
+            &["reject"],
+            "450 4.7.0 <helo.example>: Helo command rejected: defer_if_permit requested",
+        ),
+        (&["reject"], &[], "554 5.7.1 <helo.example>: Helo command rejected: Access denied"),
     ];
-    for (behind, want) in cases {
-        let mut policy = policy(&[(Stage::Recipient, behind)]);
+    for (before, behind, want) in cases {
+        let mut policy = policy(&[(Stage::Helo, before), (Stage::Recipient, behind)]);
         policy.lists[Stage::Sender as usize] =
             List { entries: vec![discards(), asks(&[], reject(554, "no"))] };
-        assert_eq!(verdict(&decided(&policy, &Mail::new(), &Answers::new())), *want, "{behind:?}");
+        assert_eq!(verdict(&decided(&policy, &Mail::new(), &Answers::new())), *want, "{before:?} {behind:?}");
     }
 }
 
