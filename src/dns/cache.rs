@@ -105,7 +105,7 @@ fn question_bytes(lookup: &Lookup) -> usize {
         Lookup::A(name) | Lookup::Aaaa(name) | Lookup::Mx(name) | Lookup::Ns(name) | Lookup::Txt(name) => {
             name.as_str().len()
         }
-        Lookup::Ptr(_) => 0,
+        Lookup::Ptr(_) | Lookup::Greylist(_) => 0,
         #[cfg(test)]
         Lookup::Write(_) => 0,
     }
@@ -122,6 +122,7 @@ fn answer_bytes(answer: &Answer) -> usize {
         Answer::Aaaa(answer) => of(answer, |_| 0),
         Answer::Mx(answer) => of(answer, |mx| text(&mx.exchange)),
         Answer::Text(answer) => of(answer, |record| text(record)),
+        Answer::Greylist(_) => 0,
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) fn bare(lookup: &Lookup, kind: Bare) -> Answer {
         Answer::Aaaa(_) => Answer::Aaaa(of(kind)),
         Answer::Mx(_) => Answer::Mx(of(kind)),
         Answer::Text(_) => Answer::Text(of(kind)),
+        answer @ Answer::Greylist(_) => answer,
     }
 }
 
@@ -133,6 +134,8 @@ pub(super) fn kind(lookup: &Lookup) -> RecordType {
         Lookup::Ns(_) => RecordType::NS,
         Lookup::Txt(_) => RecordType::TXT,
         Lookup::Ptr(_) => RecordType::PTR,
+        // Never asked of DNS.
+        Lookup::Greylist(_) => RecordType::NULL,
         #[cfg(test)]
         Lookup::Write(_) => RecordType::NULL,
     }
@@ -161,6 +164,7 @@ fn answer(lookup: &Lookup, records: &[&Record<'_>]) -> Answer {
         Lookup::Mx(_) => Answer::Mx(collect(records, exchanger)),
         Lookup::Ns(_) | Lookup::Ptr(_) => Answer::Text(collect(records, host)),
         Lookup::Txt(_) => Answer::Text(collect(records, |data| text(data.bytes()).ok_or(Bad::Malformed))),
+        Lookup::Greylist(_) => lookup.not_found(),
         #[cfg(test)]
         Lookup::Write(_) => lookup.not_found(),
     }

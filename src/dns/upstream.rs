@@ -143,6 +143,7 @@ fn wire_name(lookup: &Lookup) -> Option<Name> {
             Name::from_labels(name.as_str().split('.').map(str::as_bytes)).ok()
         }
         Lookup::Ptr(address) => Some(Name::from(*address)),
+        Lookup::Greylist(_) => None,
         #[cfg(test)]
         Lookup::Write(_) => None,
     }

@@ -1,6 +1,6 @@
 //! Answers to lookups, in the kinds that Postfix tells apart.
 
-use super::Lookup;
+use super::{Lookup, greylist::Greylisted};
 use serde::Serialize;
 use std::{
     collections::HashMap,
@@ -97,6 +97,8 @@ pub enum Answer {
     Mx(DnsAnswer<Mx>),
     /// To [`Lookup::Ns`], [`Lookup::Txt`] (the strings of a record joined) and [`Lookup::Ptr`].
     Text(DnsAnswer<Arc<str>>),
+    /// To [`Lookup::Greylist`].
+    Greylist(Greylisted),
 }
 
 impl Answer {
@@ -112,6 +114,8 @@ impl Answer {
             Self::Aaaa(answer) => answer.status(),
             Self::Mx(answer) => answer.status(),
             Self::Text(answer) => answer.status(),
+            Self::Greylist(Greylisted::Unavailable(_)) => DnsStatus::Temporary,
+            Self::Greylist(_) => DnsStatus::Found,
         }
     }
 }
@@ -123,6 +127,7 @@ impl fmt::Display for Answer {
             Self::Aaaa(answer) => show(f, answer, ToString::to_string),
             Self::Mx(answer) => show(f, answer, |mx| format!("{} {}", mx.preference, mx.exchange)),
             Self::Text(answer) => show(f, answer, ToString::to_string),
+            Self::Greylist(said) => said.fmt(f),
         }
     }
 }

@@ -5,10 +5,12 @@
 
 pub mod answers;
 pub mod dnsxl;
+pub mod greylist;
 pub mod identity;
 
 use crate::smtp::domain::Domain;
 use answers::{Answer, Answered, Answers, DnsAnswer, DnsStatus, Mx};
+use greylist::{Greylisted, Observation};
 use serde::Serialize;
 use std::{
     fmt,
@@ -32,6 +34,8 @@ pub enum Lookup {
     Txt(Domain),
     /// The names of an address.
     Ptr(IpAddr),
+    /// An attempt to deliver, for the greylist: noted and judged at once.
+    Greylist(Arc<Observation>),
     /// Something that writes, for the tests of the loop: no rule of this crate asks it yet.
     #[cfg(test)]
     Write(u8),
@@ -43,6 +47,7 @@ impl Lookup {
     pub fn writes(&self) -> bool {
         match self {
             Self::A(_) | Self::Aaaa(_) | Self::Mx(_) | Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => false,
+            Self::Greylist(_) => true,
             #[cfg(test)]
             Self::Write(_) => true,
         }
@@ -55,6 +60,7 @@ impl Lookup {
             Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::NotFound),
             Self::Mx(_) => Answer::Mx(DnsAnswer::NotFound),
             Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::NotFound),
+            Self::Greylist(_) => Answer::Greylist(Greylisted::Exempt),
             #[cfg(test)]
             Self::Write(_) => Answer::Text(DnsAnswer::NotFound),
         }
@@ -67,6 +73,7 @@ impl Lookup {
             Self::Aaaa(_) => Answer::Aaaa(DnsAnswer::Temporary(reason)),
             Self::Mx(_) => Answer::Mx(DnsAnswer::Temporary(reason)),
             Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => Answer::Text(DnsAnswer::Temporary(reason)),
+            Self::Greylist(_) => Answer::Greylist(Greylisted::Unavailable(reason)),
             #[cfg(test)]
             Self::Write(_) => Answer::Text(DnsAnswer::Temporary(reason)),
         }
@@ -83,6 +90,7 @@ impl fmt::Display for Lookup {
             Self::Ns(name) => write!(f, "NS {name}"),
             Self::Txt(name) => write!(f, "TXT {name}"),
             Self::Ptr(address) => write!(f, "PTR {address}"),
+            Self::Greylist(observation) => write!(f, "greylist {observation}"),
             #[cfg(test)]
             Self::Write(number) => write!(f, "WRITE {number}"),
         }
@@ -125,6 +133,7 @@ impl fmt::Display for Looked {
 pub struct Lookups<'a> {
     answers: &'a Answers,
     eager: bool,
+    warn_only: bool,
     wanted: Vec<Lookup>,
     used: Vec<Looked>,
     note: Option<String>,
@@ -133,7 +142,7 @@ pub struct Lookups<'a> {
 impl<'a> Lookups<'a> {
     /// A handle over the answers that are there. Rules ask ahead what they may need later.
     pub fn new(answers: &'a Answers) -> Self {
-        Self { answers, eager: true, wanted: Vec::new(), used: Vec::new(), note: None }
+        Self { answers, eager: true, warn_only: false, wanted: Vec::new(), used: Vec::new(), note: None }
     }
 
     /// A handle through which only what Postfix would ask is asked, one question after the other: `lookahead = false`.
@@ -144,6 +153,16 @@ impl<'a> Lookups<'a> {
     /// Whether rules ask ahead.
     pub fn eager(&self) -> bool {
         self.eager
+    }
+
+    /// Whether what the rule says is only logged: it stands under warn_if_reject.
+    pub fn warn_only(&self) -> bool {
+        self.warn_only
+    }
+
+    /// Says whether the next rule stands under warn_if_reject.
+    pub fn set_warn_only(&mut self, warn_only: bool) {
+        self.warn_only = warn_only;
     }
 
     /// Names the questions that may follow, so that they are asked in one round. The rule still asks them one after
@@ -243,6 +262,17 @@ impl<'a> Lookups<'a> {
     pub fn ptr(&mut self, address: IpAddr) -> Result<&'a DnsAnswer<Arc<str>>, Pending> {
         match self.ask(Lookup::Ptr(address)) {
             Some(Answer::Text(answer)) => Ok(answer),
+            _ => Err(Pending(())),
+        }
+    }
+
+    /// Notes an attempt to deliver in the greylist, and judges it.
+    ///
+    /// # Errors
+    /// [`Pending`] until the answer is there.
+    pub fn greylist(&mut self, observation: Observation) -> Result<Greylisted, Pending> {
+        match self.ask(Lookup::Greylist(Arc::new(observation))) {
+            Some(Answer::Greylist(said)) => Ok(*said),
             _ => Err(Pending(())),
         }
     }
