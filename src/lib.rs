@@ -57,6 +57,7 @@ pub mod request;
 pub mod restriction;
 pub mod server;
 pub mod smtp;
+pub mod store;
 pub mod table;
 #[cfg(test)]
 mod testing;

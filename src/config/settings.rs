@@ -24,6 +24,8 @@ pub struct Config {
     pub settings: Settings,
     /// `[dns]`.
     pub dns: Dns,
+    /// The store's part of `[greylist]`; the rules' part is in `settings`.
+    pub greylist: Greylist,
 }
 
 impl Config {
@@ -31,6 +33,7 @@ impl Config {
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         let differs = [
             ("socket", self.socket != new.socket),
+            ("greylist.store", self.greylist != new.greylist),
             ("max_sessions", self.limits.max_sessions != new.limits.max_sessions),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
@@ -126,6 +129,50 @@ impl Default for Dns {
             tries: 3,
             max_in_flight: 512,
             cache_size: 32 << 20,
+        }
+    }
+}
+
+/// Where and how the greylist is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greylist {
+    /// The database's file. Default `greylist.db` below the state directory.
+    pub path: PathBuf,
+    /// How sure a commit is on disk. Default `normal`.
+    pub synchronous: Synchronous,
+    /// How long a lock of another process is waited for. Default 2 s.
+    pub busy_timeout: Duration,
+}
+
+impl Default for Greylist {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("greylist.db"),
+            synchronous: Synchronous::Normal,
+            busy_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// PRAGMA synchronous.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// A crash of the machine may lose everything since the system last wrote.
+    Off,
+    /// A crash of the machine may lose the last rows, at the cost of a further retry; never the file.
+    #[default]
+    Normal,
+    /// Every answered row is on disk.
+    Full,
+}
+
+impl Synchronous {
+    /// SQLite's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Normal => "normal",
+            Self::Full => "full",
         }
     }
 }

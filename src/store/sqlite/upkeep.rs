@@ -1,0 +1,101 @@
+//! What the writer does between groups: removing what has expired in small steps, and giving space back.
+
+use super::admin;
+use crate::{
+    greylist::judge::since,
+    store::{Ages, PURGE_STEP},
+    time::{Clock, Timestamp},
+};
+use rusqlite::{Connection, Result};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tracing::warn;
+
+/// Between two rounds.
+const ROUND: Duration = Duration::from_secs(60);
+/// Between two steps of a round: the mails in between wait for one step at most.
+const BREATH: Duration = Duration::from_millis(250);
+/// How often the planner's statistics are brought up to date.
+const OPTIMIZE: Duration = Duration::from_secs(24 * 3_600);
+/// A clock that goes wrong by so much between two rounds is not trusted.
+const LEAP: Duration = Duration::from_secs(24 * 3_600);
+/// For so long.
+const DISTRUST: Duration = Duration::from_secs(3_600);
+/// Free pages given back in one step.
+const PAGES: usize = 256;
+
+/// When the next step is due, and whether the clock can be trusted.
+pub(super) struct Upkeep {
+    ages: Ages,
+    clock: Arc<dyn Clock>,
+    due: Instant,
+    optimized: Instant,
+    /// The clock at the last round, and when that was.
+    last: Option<(Timestamp, Instant)>,
+    trusted_from: Instant,
+}
+
+impl Upkeep {
+    pub(super) fn new(ages: Ages, clock: Arc<dyn Clock>) -> Self {
+        let now = Instant::now();
+        Self { ages, clock, due: now + BREATH, optimized: now, last: None, trusted_from: now }
+    }
+
+    /// How long until there is something to do.
+    pub(super) fn due_in(&self) -> Duration {
+        self.due.saturating_duration_since(Instant::now())
+    }
+
+    /// Leaves it until the next round.
+    pub(super) fn pause(&mut self) {
+        self.due = Instant::now() + ROUND;
+    }
+
+    /// One step.
+    pub(super) fn step(&mut self, connection: &mut Connection) -> Result<()> {
+        let (now, instant) = (self.clock.now(), Instant::now());
+        self.judge_clock(connection, now, instant)?;
+        self.pause();
+        if instant < self.trusted_from {
+            return Ok(());
+        }
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let removed = admin::purge(&transaction, &self.ages, now)?;
+        admin::beat(&transaction, now)?;
+        transaction.commit()?;
+        if removed >= PURGE_STEP {
+            self.due = instant + BREATH;
+            return Ok(());
+        }
+        let free: i64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+        if usize::try_from(free).unwrap_or(0) > PAGES {
+            // As a batch, which is stepped to its end: one step alone frees one page.
+            connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+            self.due = instant + BREATH;
+        }
+        if instant.duration_since(self.optimized) >= OPTIMIZE {
+            connection.execute_batch("PRAGMA analysis_limit = 400; PRAGMA optimize;")?;
+            self.optimized = instant;
+        }
+        Ok(())
+    }
+
+    /// A clock that leapt would expire everything at once: it is watched for an hour before anything is removed.
+    fn judge_clock(&mut self, connection: &Connection, now: Timestamp, instant: Instant) -> Result<()> {
+        let (then, passed) = match self.last {
+            Some((then, at)) => (then, instant.duration_since(at)),
+            None => match admin::heartbeat(connection)? {
+                Some(then) => (then, Duration::ZERO),
+                None => (now, Duration::ZERO),
+            },
+        };
+        self.last = Some((now, instant));
+        let ahead = since(then, now).saturating_sub(passed);
+        let behind = since(now, then);
+        if ahead > LEAP || behind > LEAP {
+            warn!("the clock leapt by more than a day, or mailward did not run: nothing expires for an hour");
+            self.trusted_from = instant + DISTRUST;
+        }
+        Ok(())
+    }
+}
