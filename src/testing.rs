@@ -13,6 +13,7 @@ use crate::{
     lookup::{
         Lookup, Lookups,
         answers::{Answer, Answers, DnsAnswer, Mx},
+        greylist::Greylisted,
     },
     origin::{Fault, Origin, Word},
     policy::{Entry, List},
@@ -174,6 +175,18 @@ fn mx(text: &str) -> Mx {
     Mx { preference: preference.parse().unwrap(), exchange: exchange.into() }
 }
 
+/// What the greylist says to the question that an entry asks about a mail.
+pub(crate) fn greylisted(line: &str, settings: &Settings, mail: &Mail, said: Greylisted) -> Answers {
+    let mut answers = Answers::new();
+    let mut lookups = Lookups::new(&answers);
+    let asked = rule_with(line, settings).unwrap().check(&mail.request(), &mut lookups);
+    let wanted = lookups.take_wanted();
+    if asked.is_err() {
+        wanted.into_iter().for_each(|lookup| answers.insert(lookup, Answer::Greylist(said), Duration::ZERO));
+    }
+    answers
+}
+
 /// The rule of a list entry, with the default settings.
 pub(crate) fn rule(line: &str) -> Box<dyn Restriction> {
     rule_with(line, &Settings::default()).unwrap()
@@ -265,7 +278,8 @@ pub(crate) fn word(action: &Action) -> String {
         Action::Reject(reply)
         | Action::Fault(reply)
         | Action::DeferIfPermit(reply)
-        | Action::DeferIfReject(reply) => {
+        | Action::DeferIfReject(reply)
+        | Action::DeferAtData(reply) => {
             format!("{} {reply}", action.word())
         }
         Action::Dunno => "dunno".to_owned(),

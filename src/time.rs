@@ -13,6 +13,31 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Timestamp(pub i64);
 
+impl Timestamp {
+    /// The date and time of header fields, in UTC (RFC 5322 section 3.3): `Tue, 14 Nov 2023 00:05:00 +0000`.
+    pub fn rfc5322(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] =
+            ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
+        const DAY: i64 = 86_400;
+        // 9999-12-31: a year of more digits is none for RFC 5322.
+        let seconds = self.0.clamp(0, 253_402_300_799);
+        let (days, time) = (seconds / DAY, seconds % DAY);
+        let weekday = usize::try_from(days % 7).map_or("", |day| DAYS[day]);
+        // Years that begin in March: the leap day is their last. 719,468 days lie between 0000-03-01 and 1970-01-01.
+        let shifted = days + 719_468;
+        let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let year = era * 400 + year_of_era + i64::from(month >= 10);
+        let month = usize::try_from(month).map_or("", |month| MONTHS[month]);
+        let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
+        format!("{weekday}, {day} {month} {year} {hour:02}:{minute:02}:{second:02} +0000")
+    }
+}
+
 /// The source of the current time.
 pub trait Clock: Send + Sync {
     /// The time now.
@@ -143,6 +168,24 @@ mod tests {
         ];
         for (text, want) in cases {
             assert_eq!(parse_duration(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_are_those_of_rfc_5322() {
+        let cases = [
+            (0, "Thu, 1 Jan 1970 00:00:00 +0000"),
+            (951_827_696, "Tue, 29 Feb 2000 12:34:56 +0000"),
+            (951_868_800, "Wed, 1 Mar 2000 00:00:00 +0000"),
+            (1_146_441_600, "Mon, 1 May 2006 00:00:00 +0000"),
+            (1_699_920_300, "Tue, 14 Nov 2023 00:05:00 +0000"),
+            (1_709_251_199, "Thu, 29 Feb 2024 23:59:59 +0000"),
+            (4_107_542_400, "Mon, 1 Mar 2100 00:00:00 +0000"),
+            (i64::MAX, "Fri, 31 Dec 9999 23:59:59 +0000"),
+            (i64::MIN, "Thu, 1 Jan 1970 00:00:00 +0000"),
+        ];
+        for (seconds, want) in cases {
+            assert_eq!(Timestamp(seconds).rfc5322(), want, "{seconds}");
         }
     }
 

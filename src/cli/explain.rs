@@ -10,7 +10,7 @@ use crate::{
         session::{Identity, Login, NameStatus, Session, Tls},
         subject::Subject,
     },
-    server::{Running, Server, decide},
+    server::{Running, Server, answer::Answerer, decide},
     smtp::{helo::Helo, text::escaped},
     time::{Clock, SystemClock},
 };
@@ -108,6 +108,7 @@ fn message_size(file: &std::path::Path) -> Result<u64, Failure> {
 /// The described session on its way through the events.
 struct Dialogue<'a> {
     running: &'a Running,
+    answerer: Answerer,
     session: Session,
     envelope: Envelope,
     carried: Deferrals,
@@ -117,12 +118,13 @@ struct Dialogue<'a> {
 
 impl<'a> Dialogue<'a> {
     async fn new(args: &Args, running: &'a Running, size: Option<u64>) -> Result<Self, Failure> {
+        let answerer = running.answerer.peeking();
         let mut session = Session::default();
         session.client.address = Some(args.client.to_canonical());
         session.client.port = 25;
         session.client.identity = match named(args) {
             Some(identity) => identity,
-            None => decide::identify(args.client.to_canonical(), &running.answerer, deadline(running))
+            None => decide::identify(args.client.to_canonical(), &answerer, deadline(running))
                 .await
                 .map_err(|e| Failure::Says(Exit::Unavailable, e.to_string()))?,
         };
@@ -136,7 +138,7 @@ impl<'a> Dialogue<'a> {
         });
         let envelope = Envelope { sender: args.from.as_deref().map(Path::new), size, ..Envelope::default() };
         let carried = Deferrals::default();
-        Ok(Self { running, session, envelope, carried, count: 0, with_message: size.is_some() })
+        Ok(Self { running, answerer, session, envelope, carried, count: 0, with_message: size.is_some() })
     }
 
     /// Every event that has a list, until one refuses for good.
@@ -197,7 +199,7 @@ impl<'a> Dialogue<'a> {
             now,
             carried: &self.carried,
         };
-        let decision = decide::decide(policy, &request, &self.running.answerer, deadline(self.running)).await;
+        let decision = decide::decide(policy, &request, &self.answerer, deadline(self.running)).await;
         decision.map(Some).map_err(|e| Failure::Says(Exit::Unavailable, e.to_string()))
     }
 }

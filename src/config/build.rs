@@ -30,6 +30,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     values.socket(&mut config.socket);
     values.dns(&mut config);
     values.settings(&mut config);
+    values.greylist(&mut config, files);
     let Values { faults, .. } = values;
 
     let classes: Vec<&Setting> =
@@ -54,15 +55,15 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     (config, loader.faults)
 }
 
-fn value<'a>(raw: &'a Raw, path: &str) -> Option<&'a Value> {
+pub(super) fn value<'a>(raw: &'a Raw, path: &str) -> Option<&'a Value> {
     raw.get(path).map(|setting| &setting.value)
 }
 
 /// The plain values.
-struct Values<'a> {
-    raw: &'a Raw,
-    text: &'a Text,
-    faults: Faults,
+pub(super) struct Values<'a> {
+    pub(super) raw: &'a Raw,
+    pub(super) text: &'a Text,
+    pub(super) faults: Faults,
 }
 
 impl Values<'_> {
@@ -188,13 +189,13 @@ impl Values<'_> {
             self.tempfail("unknown_address_tempfail_action").unwrap_or(both);
     }
 
-    fn bool(&self, path: &str, target: &mut bool) {
+    pub(super) fn bool(&self, path: &str, target: &mut bool) {
         if let Some(Value::Bool(value)) = value(self.raw, path) {
             *target = *value;
         }
     }
 
-    fn number<N: TryFrom<u64>>(&self, path: &str, target: &mut N) {
+    pub(super) fn number<N: TryFrom<u64>>(&self, path: &str, target: &mut N) {
         if let Some(Value::Number(value)) = value(self.raw, path)
             && let Ok(value) = N::try_from(*value)
         {
@@ -202,7 +203,7 @@ impl Values<'_> {
         }
     }
 
-    fn duration(&self, path: &str, target: &mut Duration) {
+    pub(super) fn duration(&self, path: &str, target: &mut Duration) {
         if let Some(Value::Span(value)) = value(self.raw, path) {
             *target = *value;
         }

@@ -7,6 +7,7 @@ mod build;
 pub mod diagnostic;
 mod faults;
 mod files;
+mod greylist;
 pub mod keys;
 mod lists;
 mod loader;

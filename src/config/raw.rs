@@ -284,7 +284,8 @@ fn help_for_unknown(prefix: &str, name: &str) -> Option<String> {
             None => format!("`{name}` stands above the first [section]"),
         });
     }
-    let sections = ["restrictions", "classes", "codes", "dns"].into_iter().filter(|_| prefix.is_empty());
+    let sections =
+        ["restrictions", "classes", "codes", "dns", "greylist"].into_iter().filter(|_| prefix.is_empty());
     let siblings = keys::keys().iter().filter_map(|key| key.path.strip_prefix(prefix));
     let siblings = siblings.filter(|rest| !rest.contains(['.', '*'])).chain(sections);
     did_you_mean(name, siblings).map(|key| format!("did you mean `{key}`?"))

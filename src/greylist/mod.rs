@@ -16,6 +16,7 @@ use crate::{
     },
 };
 use identity::Prefixes;
+use std::time::Duration;
 use whitelist::{Clients, Recipients};
 
 /// How many bytes of a sender or recipient are kept; RFC 5321 section 4.5.3.1 allows 320.
@@ -52,6 +53,17 @@ pub struct Settings {
     pub recipients: Recipients,
 }
 
+/// How long rows live in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ages {
+    /// A waiting row, after its first attempt.
+    pub waiting: Duration,
+    /// A passed row, after its last use.
+    pub passed: Duration,
+    /// A known client, after its last mail.
+    pub known: Duration,
+}
+
 /// What a mail hears when the store does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnStoreFailure {
@@ -86,7 +98,7 @@ impl Settings {
     /// The settings with which `profile = "postgrey"` begins.
     pub fn postgrey() -> Self {
         const DAY: u64 = 86_400;
-        let seconds = std::time::Duration::from_secs;
+        let seconds = Duration::from_secs;
         let terms = Terms {
             profile: Profile::Postgrey,
             delay: seconds(300),
@@ -105,6 +117,12 @@ impl Settings {
             probe_senders: Vec::new(),
             ..base
         }
+    }
+
+    /// How long rows live.
+    pub fn ages(&self) -> Ages {
+        let Terms { retry_window, max_age, known_max_age, .. } = self.terms;
+        Ages { waiting: retry_window, passed: max_age, known: known_max_age }
     }
 
     /// Whether this sender is deferred only at DATA: callers that ask whether an address exists never get that far, and

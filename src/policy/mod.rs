@@ -47,6 +47,15 @@ impl Policy {
         })
     }
 
+    /// Whether mail may be greylisted.
+    pub fn greylists(&self) -> bool {
+        self.lists
+            .iter()
+            .chain(&self.classes)
+            .flat_map(|list| &list.entries)
+            .any(|e| e.restriction.greylists())
+    }
+
     /// Which changes of a message the policy may ask for.
     pub fn amends(&self) -> Amends {
         let entries = self.lists.iter().chain(&self.classes).flat_map(|list| &list.entries);

@@ -2,6 +2,7 @@
 
 use crate::{
     decision::action::Action,
+    greylist,
     origin::{Fault, Word},
     smtp::reply::{Reply, ReplyCode},
     table::AccessTable,
@@ -47,6 +48,8 @@ pub struct Settings {
     pub unknown_helo_hostname_tempfail_action: TempfailAction,
     /// `unknown_address_tempfail_action`.
     pub unknown_address_tempfail_action: TempfailAction,
+    /// `[greylist]`.
+    pub greylist: Arc<greylist::Settings>,
 }
 
 /// The reply codes, by Postfix's names.
@@ -89,6 +92,7 @@ impl Default for Settings {
             codes: Codes::default(),
             unknown_helo_hostname_tempfail_action: TempfailAction::default(),
             unknown_address_tempfail_action: TempfailAction::default(),
+            greylist: Arc::default(),
         }
     }
 }

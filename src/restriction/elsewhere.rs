@@ -125,9 +125,7 @@ static TABLE: &[Elsewhere] = &[
     later("reject_plaintext_session"),
     later("sleep"),
     // What later versions will carry out and Postfix never does.
-    own("greylist"),
     own("greylist_dnsbl_score"),
-    own("greylist_unknown_client_hostname"),
     own("reject_dnsbl_score"),
     own("reject_attachment_name"),
 ];
@@ -166,7 +164,11 @@ mod tests {
                 "`reject_rbl_client` cannot stand here: this version does not have it",
                 KEEP,
             ),
-            ("greylist", "`greylist` cannot stand here: this version does not have it", OWN_KEEP),
+            (
+                "greylist_dnsbl_score",
+                "`greylist_dnsbl_score` cannot stand here: this version does not have it",
+                OWN_KEEP,
+            ),
         ];
         for (name, message, keep) in cases {
             let elsewhere = elsewhere(name).unwrap();

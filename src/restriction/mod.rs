@@ -8,6 +8,7 @@ pub mod class;
 mod defer_if;
 pub mod elsewhere;
 mod envelope_address;
+mod greylist;
 mod helo_literal;
 mod permit;
 mod permit_mynetworks;
@@ -47,6 +48,11 @@ pub trait Restriction: fmt::Debug + Send + Sync {
     /// The block and allow lists it asks.
     fn lists(&self) -> Vec<ListUse> {
         Vec::new()
+    }
+
+    /// Whether it asks the greylist, and may defer a message at DATA.
+    fn greylists(&self) -> bool {
+        false
     }
 
     /// Whether nothing behind it in the list can ever be reached: `permit`, `reject`, `defer`.
@@ -98,6 +104,7 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         reject_unknown_domain::KINDS,
         reject_unknown_client::KINDS,
         check_access::KINDS,
+        greylist::KINDS,
     ];
     families.into_iter().flatten()
 }

@@ -66,6 +66,10 @@ counters! {
     decisions_discard,
     /// Lookups that the deadline turned into temporary failures.
     lookups_timed_out,
+    /// Mails that were deferred by the greylist.
+    greylist_deferred,
+    /// Mails for which the greylist's store had no answer.
+    greylist_unavailable,
     /// Table searches that gave up: a pattern took too much effort, or the table says something impossible.
     configuration_faults,
     /// Changes of messages that the MTA does not let us make.

@@ -13,6 +13,7 @@ use crate::{
         Decision, Verdict,
         text::{LogLine, RemarkLine},
     },
+    lookup::greylist::Greylisted,
     request::{Event, Request, Stage, envelope::Path, subject::Subject},
     smtp::reply::{Enhanced, Reply, ReplyCode},
 };
@@ -141,6 +142,7 @@ impl Server {
                 conversation.accepted(&args, path);
                 return Ok(Status::Continue);
             };
+            greylisted(conversation, &decision);
             // As in Postfix, an action stays in force even if this recipient is refused after all.
             conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
             let status = self.verdict(conversation, &decision, reply);
@@ -161,6 +163,8 @@ impl Server {
             let Some(decision) = self.judge(conversation, Event::Data, only.as_ref()).await? else {
                 return Ok(Status::Continue);
             };
+            // Said once: in observe mode the message goes on.
+            conversation.transaction.carried.at_data = None;
             conversation.transaction.amendments.extend(decision.amendments.iter().cloned());
             Ok(self.verdict(conversation, &decision, reply))
         };
@@ -219,7 +223,8 @@ impl Server {
     ) -> Result<Option<Decision>, Endless> {
         let running = conversation.running.clone();
         let policy = &running.config.policy;
-        if conversation.exempt || policy.stages(event).next().is_none() {
+        let due = event >= Event::Data && conversation.transaction.carried.at_data.is_some();
+        if conversation.exempt || (policy.stages(event).next().is_none() && !due) {
             return Ok(None);
         }
         let deadline = Instant::now() + running.config.limits.decision_deadline;
@@ -244,6 +249,9 @@ impl Server {
         };
         let decision = decide::decide(policy, &request, &running.answerer, deadline).await?;
         let observed = running.config.mode == Mode::Observe;
+        if let Some((_, Greylisted::Waits { .. })) = decision.greylisted() {
+            self.counters.greylist_deferred.add();
+        }
         for remark in &decision.remarks {
             info!("{}", RemarkLine { decision: &decision, remark });
         }
@@ -317,6 +325,20 @@ impl Server {
         self.counters.bugs.add();
         error!("bug: {} without negotiation", event.word());
         Status::Tempfail
+    }
+}
+
+/// What the greylist said about a recipient holds for the message: a proof clears the rest of it, and what is to be said
+/// at DATA is kept until then.
+fn greylisted(conversation: &mut Conversation, decision: &Decision) {
+    let transaction = &mut conversation.transaction;
+    transaction.envelope.greylist_passed |= decision.greylisted().is_some_and(|(_, said)| said.is_proof());
+    let carried = &mut transaction.carried.at_data;
+    if let Some(deferral) = &decision.deferrals.at_data {
+        carried.get_or_insert_with(|| deferral.clone());
+    }
+    if transaction.envelope.greylist_passed && !conversation.running.config.settings.greylist.per_recipient {
+        *carried = None;
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     config::settings::Config,
     dns::{Dns, DnsError},
     request::DecisionId,
+    store::sqlite::SqliteStore,
     time::{Clock, Timestamp},
 };
 use answer::Answerer;
@@ -47,6 +48,8 @@ pub struct Running {
 pub struct Server {
     running: RwLock<Arc<Running>>,
     counters: Arc<Counters>,
+    /// Shared over reloads; its file is opened when a policy greylists.
+    greylist: Arc<SqliteStore>,
     clock: Arc<dyn Clock>,
     next: AtomicU32,
 }
@@ -59,11 +62,13 @@ impl Server {
     pub fn new(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, DnsError> {
         let counters = Arc::new(Counters::default());
         let dns = Arc::new(Dns::new(&config.dns)?);
-        let answerer = Answerer::new(dns.clone(), counters.clone());
+        let ages = config.settings.greylist.ages();
+        let greylist = Arc::new(SqliteStore::new(&config.greylist.located(), Some(ages), clock.clone()));
+        let answerer = Answerer::new(dns.clone(), counters.clone()).with_greylist(greylist.clone());
         let running = RwLock::new(Arc::new(Running { config, answerer, dns }));
         // The process id keeps names apart over a restart within one second.
         let next = AtomicU32::new(std::process::id() << 16);
-        Ok(Arc::new(Self { running, counters, clock, next }))
+        Ok(Arc::new(Self { running, counters, greylist, clock, next }))
     }
 
     /// The configuration in force for new sessions.
@@ -87,7 +92,10 @@ impl Server {
         }
         let dns =
             if old.config.dns == config.dns { old.dns.clone() } else { Arc::new(Dns::new(&config.dns)?) };
-        let answerer = Answerer::new(dns.clone(), self.counters.clone());
+        let answerer = Answerer::new(dns.clone(), self.counters.clone()).with_greylist(self.greylist.clone());
+        if config.policy.greylists() {
+            self.greylist.start();
+        }
         let running = Arc::new(Running { config, answerer, dns });
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
         self.counters.reloads.add();
@@ -100,6 +108,9 @@ impl Server {
     /// Never for the fault of a session; only if the milter library gives up.
     pub async fn serve(self: &Arc<Self>, bound: Bound, stop: impl Future<Output = ()>) -> io::Result<()> {
         let limits = self.running().config.limits.clone();
+        if self.running().config.policy.greylists() {
+            self.greylist.start();
+        }
         let drain = Arc::new(Drain::default());
         let gate = Gate::new(bound, drain.clone(), self.counters.clone(), limits.max_sessions);
         let settings = indymilter::Config {

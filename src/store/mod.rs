@@ -4,12 +4,13 @@ mod networks;
 pub mod sqlite;
 
 use crate::{
+    greylist::Ages,
     lookup::greylist::{Greylisted, Observation},
     time::Timestamp,
 };
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 /// A store of the greylist. An answer is given only when everything it depends on is committed.
 pub trait GreylistStore: Send + Sync {
@@ -41,17 +42,6 @@ pub trait GreylistStore: Send + Sync {
 
 /// How many rows one step of a purge removes at most.
 pub const PURGE_STEP: usize = 500;
-
-/// How long rows live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ages {
-    /// A waiting row, after its first attempt.
-    pub waiting: Duration,
-    /// A passed row, after its last use.
-    pub passed: Duration,
-    /// A known client, after its last mail.
-    pub known: Duration,
-}
 
 /// Which rows. What is `None` lets everything through.
 #[derive(Clone, Debug, Default)]

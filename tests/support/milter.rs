@@ -24,6 +24,8 @@ pub struct Daemon {
     pub address: SocketAddr,
     pub server: Arc<Server>,
     pub dns: DnsServer,
+    /// The time of requests and of the greylist's upkeep; it stands still.
+    pub clock: Arc<FixedClock>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<io::Result<()>>,
 }
@@ -41,14 +43,15 @@ impl Daemon {
         config.dns.nameservers = vec![dns.address()];
         let bound = Bound::bind(&config.socket).await.unwrap();
         let address = bound.address().unwrap();
-        let server = Server::new(config, Arc::new(FixedClock::at(Timestamp(1_146_441_600)))).unwrap();
+        let clock = Arc::new(FixedClock::at(Timestamp(1_146_441_600)));
+        let server = Server::new(config, clock.clone()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = server.clone();
         let task = tokio::spawn(async move {
             let stop = async { drop(stopped.await) };
             serving.serve(bound, stop).await
         });
-        Self { address, server, dns, stop: Some(stop), task }
+        Self { address, server, dns, clock, stop: Some(stop), task }
     }
 
     /// Stops the server as SIGTERM does, and waits for its end.

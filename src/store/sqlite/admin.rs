@@ -2,7 +2,8 @@
 
 use super::count;
 use crate::{
-    store::{Ages, Entry, Exemption, Filter, PURGE_STEP, Stats},
+    greylist::Ages,
+    store::{Entry, Exemption, Filter, PURGE_STEP, Stats},
     time::Timestamp,
 };
 use rusqlite::{Connection, Result, params};

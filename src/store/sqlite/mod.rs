@@ -9,9 +9,10 @@ mod schema;
 mod upkeep;
 mod writer;
 
-use super::{Ages, Entry, Exemption, Filter, GreylistStore, Stats, StoreError};
+use super::{Entry, Exemption, Filter, GreylistStore, Stats, StoreError};
 use crate::{
     config::settings,
+    greylist::Ages,
     lookup::greylist::{Greylisted, Observation},
     time::{Clock, Timestamp},
 };

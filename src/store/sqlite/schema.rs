@@ -6,7 +6,7 @@ use rusqlite::{Connection, FileControl, OpenFlags};
 use std::{
     fs,
     io::ErrorKind,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 use tracing::info;
@@ -41,6 +41,10 @@ pub(super) fn open(
     migrations: &[Migration],
 ) -> Result<Connection, StoreError> {
     let path = &settings.path;
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        // Where that fails, opening says why.
+        let _ = fs::DirBuilder::new().recursive(true).mode(0o750).create(directory);
+    }
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(path);
     if let Err(error) = made.as_ref()
         && error.kind() != ErrorKind::AlreadyExists

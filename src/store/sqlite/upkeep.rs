@@ -2,8 +2,8 @@
 
 use super::admin;
 use crate::{
-    greylist::judge::since,
-    store::{Ages, PURGE_STEP},
+    greylist::{Ages, judge::since},
+    store::PURGE_STEP,
     time::{Clock, Timestamp},
 };
 use rusqlite::{Connection, Result};

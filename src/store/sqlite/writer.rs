@@ -3,8 +3,9 @@
 use super::{CORRUPT, Job, failed, observe::observe, schema, sidecar, upkeep::Upkeep};
 use crate::{
     config::settings,
+    greylist::Ages,
     lookup::greylist::{Greylisted, Observation},
-    store::{Ages, StoreError, networks::Networks},
+    store::{StoreError, networks::Networks},
     time::Clock,
 };
 use rusqlite::{Connection, FileControl, TransactionBehavior};
