@@ -11,6 +11,7 @@ mod support;
 
 use indymilter_test::EomAction;
 use mailward::{
+    cli::{self, Exit},
     store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
     time::SystemClock,
 };
@@ -198,4 +199,52 @@ async fn a_store_that_cannot_be_used_lets_mail_pass_and_rules_refuse() {
     let daemon = Daemon::start(&tempfail, "").await;
     let want = "450 4.2.0 <to@rcpt.example>: Recipient address rejected: Greylisted, please try again later";
     assert_eq!(Session::open(&daemon, &client()).await.ordinary().await, want);
+}
+
+/// Runs `mailward greylist` on a directory's database.
+fn command(directory: &Directory, arguments: &[&str]) -> (Exit, String) {
+    let config = directory.file("mailward.toml", &policy(directory, "", ""));
+    let mut all = vec!["mailward", "greylist", "-c", config.to_str().unwrap()];
+    all.extend(arguments);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    // A thread of its own, as a process would be: the command has a runtime of its own too.
+    let exit = std::thread::scope(|scope| scope.spawn(|| cli::run(all, &mut out, &mut err)).join().unwrap());
+    out.extend(err);
+    (exit, String::from_utf8(out).unwrap())
+}
+
+#[tokio::test]
+async fn the_command_line_works_beside_the_daemon_and_without_it() {
+    let directory = Directory::new();
+    let (exit, said) = command(&directory, &["list"]);
+    assert!(exit == Exit::Unavailable && said.starts_with("mailward: there is no greylist at "), "{said}");
+    let daemon = daemon(&directory, "").await;
+    let bot = From::resolved("192.0.2.1", "unknown", "unknown", "FAIL");
+    let mut session = Session::open(&daemon, &bot).await;
+    assert_eq!(session.ordinary().await, format!("{WAIT} 4 minutes"));
+    let (exit, list) = command(&directory, &["list"]);
+    let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((exit, lines.len()), (Exit::Success, 2));
+    assert_eq!(lines[0], ["STATE", "LAST", "TRIES", "CLIENT", "SENDER", "RECIPIENT"]);
+    assert_eq!((lines[1][0], lines[1][2], lines[1][3]), ("waits", "1", "192.0.2.0/24"));
+    assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
+    assert_eq!(command(&directory, &["pass"]).0, Exit::Usage, "never all rows by oversight");
+    assert_eq!(command(&directory, &["pass", "--sender", "@SENDER.example"]).1, "1 row will pass\n");
+    assert_eq!(session.ordinary().await, "continue");
+    assert!(command(&directory, &["show", "192.0.2.1"]).1.contains("passed "));
+    assert_eq!(command(&directory, &["show", "192.0.2.9"]).1, "nothing is known of it\n");
+    assert!(command(&directory, &["stats"]).1.starts_with("waiting         0\npassed          1\n"));
+    assert_eq!(command(&directory, &["forget", "--client", "192.0.2.0/24"]).1, "1 row forgotten\n");
+    assert_eq!(session.ordinary().await, format!("{WAIT} 4 minutes"));
+    drop(session);
+    daemon.stop().await;
+    let (exit, rows) = command(&directory, &["list", "--json", "--waiting"]);
+    assert!(exit == Exit::Success && rows.contains("\"recipient\": \"to@rcpt.example\""), "{rows}");
+    assert!(
+        command(&directory, &["open", "Bob@rcpt.example", "30m"])
+            .1
+            .starts_with("bob@rcpt.example is open until")
+    );
+    // The row is of 2006.
+    assert_eq!(command(&directory, &["purge"]).1, "1 row removed\n");
 }

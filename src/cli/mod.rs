@@ -3,6 +3,7 @@
 mod attach;
 mod check_config;
 mod explain;
+mod greylist;
 mod restrictions;
 mod run;
 
@@ -30,6 +31,7 @@ enum Command {
     Run(run::Args),
     CheckConfig(check_config::Args),
     Explain(explain::Args),
+    Greylist(greylist::Args),
     Restrictions(restrictions::Args),
 }
 
@@ -123,6 +125,7 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Run(args) => ended(run::run(&args, &mut out), err),
         Command::CheckConfig(args) => check_config::run(&args, &mut out),
         Command::Explain(args) => ended(explain::run(&args, &mut out), err),
+        Command::Greylist(args) => ended(greylist::run(&args, &mut out), err),
         Command::Restrictions(args) => restrictions::run(&args, &mut out, err),
     }?;
     out.flush()?;
