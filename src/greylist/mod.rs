@@ -147,7 +147,10 @@ impl Settings {
         let sender_domain = sender.rsplit_once('@').and_then(|(_, domain)| identity::registrable(domain));
         let mut vouchers = Vec::new();
         if self.known_after > 0 {
-            let client = self.prefixes.host(address);
+            let client = match self.terms.profile {
+                Profile::Mailward => self.prefixes.host(address),
+                Profile::Postgrey => address.to_string(),
+            };
             vouchers.push(Voucher { client, sender_domain: String::new(), passes: self.known_after });
         }
         // A network or a domain has many tenants: it is known for the sender's domain only.
