@@ -93,6 +93,7 @@ impl Server {
         let dns =
             if old.config.dns == config.dns { old.dns.clone() } else { Arc::new(Dns::new(&config.dns)?) };
         let answerer = Answerer::new(dns.clone(), self.counters.clone()).with_greylist(self.greylist.clone());
+        self.greylist.set_ages(config.settings.greylist.ages());
         if config.policy.greylists() {
             self.greylist.start();
         }

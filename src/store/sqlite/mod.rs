@@ -22,7 +22,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -43,10 +43,13 @@ enum Job {
     Request(Request),
 }
 
+/// How long rows live, as the last reload said.
+type SharedAges = Arc<Mutex<Ages>>;
+
 /// The store. It opens its file at the first use, or at [`start`](Self::start).
 pub struct SqliteStore {
     settings: settings::Greylist,
-    ages: Option<Ages>,
+    ages: Option<SharedAges>,
     clock: Arc<dyn Clock>,
     writer: OnceLock<Option<SyncSender<Job>>>,
 }
@@ -54,7 +57,15 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// A store in the file of the settings. With `ages` it removes by itself what has expired.
     pub fn new(settings: &settings::Greylist, ages: Option<Ages>, clock: Arc<dyn Clock>) -> Self {
+        let ages = ages.map(|ages| Arc::new(Mutex::new(ages)));
         Self { settings: settings.clone(), ages, clock, writer: OnceLock::new() }
+    }
+
+    /// How long rows live from now on; only for a store that removes them by itself.
+    pub fn set_ages(&self, ages: Ages) {
+        if let Some(shared) = &self.ages {
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = ages;
+        }
     }
 
     /// Opens the file now, so that what is wrong with it is logged now.
@@ -76,7 +87,7 @@ impl SqliteStore {
     fn writer(&self) -> Option<&SyncSender<Job>> {
         let start = || {
             let (sender, jobs) = sync_channel(QUEUE);
-            let writer = Writer::new(self.settings.clone(), self.ages, self.clock.clone());
+            let writer = Writer::new(self.settings.clone(), self.ages.clone(), self.clock.clone());
             let thread = thread::Builder::new().name("greylist".to_owned());
             match thread.spawn(move || writer.run(&jobs)) {
                 Ok(_) => Some(sender),

@@ -1,13 +1,16 @@
 //! What the writer does between groups: removing what has expired in small steps, and giving space back.
 
-use super::admin;
+use super::{SharedAges, admin};
 use crate::{
-    greylist::{Ages, judge::since},
+    greylist::judge::since,
     store::PURGE_STEP,
     time::{Clock, Timestamp},
 };
 use rusqlite::{Connection, Result};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -26,7 +29,7 @@ const PAGES: usize = 256;
 
 /// When the next step is due, and whether the clock can be trusted.
 pub(super) struct Upkeep {
-    ages: Ages,
+    ages: SharedAges,
     clock: Arc<dyn Clock>,
     due: Instant,
     optimized: Instant,
@@ -36,7 +39,7 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn new(ages: Ages, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(ages: SharedAges, clock: Arc<dyn Clock>) -> Self {
         let now = Instant::now();
         Self { ages, clock, due: now + BREATH, optimized: now, last: None, trusted_from: now }
     }
@@ -59,8 +62,9 @@ impl Upkeep {
         if instant < self.trusted_from {
             return Ok(());
         }
+        let ages = *self.ages.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let removed = admin::purge(&transaction, &self.ages, now)?;
+        let removed = admin::purge(&transaction, &ages, now)?;
         admin::beat(&transaction, now)?;
         transaction.commit()?;
         if removed >= PURGE_STEP {

@@ -1,9 +1,8 @@
 //! The thread that writes: jobs in groups, one commit a group, answers after it.
 
-use super::{CORRUPT, Job, failed, observe::observe, schema, sidecar, upkeep::Upkeep};
+use super::{CORRUPT, Job, SharedAges, failed, observe::observe, schema, sidecar, upkeep::Upkeep};
 use crate::{
     config::settings,
-    greylist::Ages,
     lookup::greylist::{Greylisted, Observation},
     store::{StoreError, networks::Networks},
     time::Clock,
@@ -11,6 +10,7 @@ use crate::{
 use rusqlite::{Connection, FileControl, TransactionBehavior};
 use std::{
     fs, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -43,7 +43,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(settings: settings::Greylist, ages: Option<Ages>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(settings: settings::Greylist, ages: Option<SharedAges>, clock: Arc<dyn Clock>) -> Self {
         let upkeep = ages.map(|ages| Upkeep::new(ages, clock.clone()));
         Self {
             settings,
@@ -59,6 +59,14 @@ impl Writer {
     /// Works until nobody can send any more.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         let _ = self.open();
+        // A bug must not end greylisting until the next restart: who waits is told, the file is opened anew.
+        while catch_unwind(AssertUnwindSafe(|| self.work(jobs))).is_err() {
+            error!("bug: the greylist's writer panicked; it begins anew");
+            self.connection = None;
+        }
+    }
+
+    fn work(&mut self, jobs: &Receiver<Job>) {
         loop {
             let pause = self.upkeep.as_ref().map_or(Duration::from_secs(3_600), Upkeep::due_in);
             let mut next = match jobs.recv_timeout(pause) {
