@@ -19,7 +19,16 @@ use mailward::{
     time::{FixedClock, Timestamp},
 };
 use rusqlite::Connection;
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use support::directory::Directory;
 
 const T: i64 = 1_146_441_600;
@@ -344,6 +353,105 @@ async fn a_locked_database_is_waited_for_shortly_and_works_again() {
     says(&store, &[("a@x.example", 240, &locked), ("a@x.example", 241, &locked)]).await;
     other.execute_batch("COMMIT").unwrap();
     says(&store, &[("a@x.example", 242, "opened 242")]).await;
+    assert_eq!(counted(&store), (1, 1, 0));
+}
+
+/// Faults, recoveries and renewals.
+fn counted(store: &SqliteStore) -> (u64, u64, u64) {
+    let counters = store.counters();
+    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    (of(&counters.faults), of(&counters.recoveries), of(&counters.renewals))
+}
+
+/// A small file system of the test's own, below a directory.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn new(directory: &Directory) -> Option<Self> {
+        let path = directory.path().to_owned();
+        run("mount", &["-t", "tmpfs", "-o", "size=512k", "tmpfs", path.to_str()?]).then_some(Self(path))
+    }
+
+    fn remount(&self, how: &str) {
+        assert!(run("mount", &["-o", &format!("remount,{how}"), self.0.to_str().unwrap()]));
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        run("umount", &["-l", self.0.to_str().unwrap()]);
+    }
+}
+
+/// Says that a test needs rights it has not; in CI nothing may be skipped.
+fn skipped(test: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test}: cannot mount a file system");
+    support::postfix::say(&format!("SKIPPED {test}: cannot mount a file system"));
+}
+
+fn run(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_nobody_and_room_mends_it() {
+    let directory = Directory::new();
+    let Some(mount) = Mount::new(&directory) else {
+        return skipped("a_full_disk_stops_nobody_and_room_mends_it");
+    };
+    let store = sqlite(&directory);
+    says(&store, &[("a@x.example", 0, "New 240")]).await;
+    let filler = mount.0.join("filler");
+    let _ = fs::write(&filler, vec![0; 512 << 10]);
+    let full = unavailable("the disk is full");
+    let mut said = String::new();
+    // The log has some room of its own.
+    for number in 0..500 {
+        let observation = attempt(&format!("{}@x.example", "y".repeat(number)), 1);
+        let terms = Terms { waiting_limit: 0, ..Terms::default() };
+        said = say(&store, Observation { terms, ..observation }).await;
+        if said != "New 240" {
+            break;
+        }
+    }
+    assert_eq!(said, full);
+    fs::remove_file(filler).unwrap();
+    says(&store, &[("a@x.example", 240, "opened 240")]).await;
+    assert_eq!(counted(&store), (1, 1, 0));
+    drop(store);
+}
+
+#[tokio::test]
+async fn a_file_system_that_became_read_only_stops_nobody() {
+    let directory = Directory::new();
+    let Some(mount) = Mount::new(&directory) else {
+        return skipped("a_file_system_that_became_read_only_stops_nobody");
+    };
+    {
+        let store = sqlite(&directory);
+        says(&store, &[("a@x.example", 0, "New 240")]).await;
+    }
+    // The writer's thread ends soon after its store; until then the file is open for writing.
+    while !run("mount", &["-o", "remount,ro", mount.0.to_str().unwrap()]) {
+        std::thread::yield_now();
+    }
+    let store = sqlite(&directory);
+    let said = say(&store, attempt("a@x.example", 240)).await;
+    assert!(said.starts_with("Unavailable"), "{said}");
+    let peeked = store.peek(Arc::new(attempt("a@x.example", 240))).await;
+    assert!(matches!(peeked, Greylisted::Opened { .. } | Greylisted::Unavailable(_)), "{peeked:?}");
+    mount.remount("rw");
+    // Each opening is followed by a short pause in which it is not tried again.
+    let mended = async {
+        loop {
+            let said = say(&store, attempt("a@x.example", 240)).await;
+            if !said.starts_with("Unavailable") {
+                break said;
+            }
+        }
+    };
+    let said = tokio::time::timeout(Duration::from_secs(30), mended).await.unwrap();
+    assert_eq!((said.as_str(), counted(&store)), ("opened 240", (1, 1, 0)));
 }
 
 #[tokio::test]

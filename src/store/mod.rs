@@ -10,7 +10,11 @@ use crate::{
 };
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 /// A store of the greylist. An answer is given only when everything it depends on is committed.
 pub trait GreylistStore: Send + Sync {
@@ -38,6 +42,17 @@ pub trait GreylistStore: Send + Sync {
 
     /// Removes one step of what has expired: how many rows. Fewer than [`PURGE_STEP`] mean that nothing is left.
     fn purge(&self, ages: Ages, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>>;
+}
+
+/// What a store counts.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Times that it stopped working.
+    pub faults: AtomicU64,
+    /// Times that it worked again.
+    pub recoveries: AtomicU64,
+    /// Corrupt files that were moved aside, and deleted ones that were made anew.
+    pub renewals: AtomicU64,
 }
 
 /// How many rows one step of a purge removes at most.

@@ -9,7 +9,7 @@ mod schema;
 mod upkeep;
 mod writer;
 
-use super::{Entry, Exemption, Filter, GreylistStore, Stats, StoreError};
+use super::{Counters, Entry, Exemption, Filter, GreylistStore, Stats, StoreError};
 use crate::{
     config::settings,
     greylist::Ages,
@@ -51,6 +51,7 @@ pub struct SqliteStore {
     settings: settings::Greylist,
     ages: Option<SharedAges>,
     clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
     writer: OnceLock<Option<SyncSender<Job>>>,
 }
 
@@ -58,7 +59,7 @@ impl SqliteStore {
     /// A store in the file of the settings. With `ages` it removes by itself what has expired.
     pub fn new(settings: &settings::Greylist, ages: Option<Ages>, clock: Arc<dyn Clock>) -> Self {
         let ages = ages.map(|ages| Arc::new(Mutex::new(ages)));
-        Self { settings: settings.clone(), ages, clock, writer: OnceLock::new() }
+        Self { settings: settings.clone(), ages, clock, counters: Arc::default(), writer: OnceLock::new() }
     }
 
     /// How long rows live from now on; only for a store that removes them by itself.
@@ -66,6 +67,11 @@ impl SqliteStore {
         if let Some(shared) = &self.ages {
             *shared.lock().unwrap_or_else(PoisonError::into_inner) = ages;
         }
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Opens the file now, so that what is wrong with it is logged now.
@@ -87,7 +93,12 @@ impl SqliteStore {
     fn writer(&self) -> Option<&SyncSender<Job>> {
         let start = || {
             let (sender, jobs) = sync_channel(QUEUE);
-            let writer = Writer::new(self.settings.clone(), self.ages.clone(), self.clock.clone());
+            let writer = Writer::new(
+                self.settings.clone(),
+                self.ages.clone(),
+                self.clock.clone(),
+                self.counters.clone(),
+            );
             let thread = thread::Builder::new().name("greylist".to_owned());
             match thread.spawn(move || writer.run(&jobs)) {
                 Ok(_) => Some(sender),
@@ -194,8 +205,8 @@ impl GreylistStore for SqliteStore {
 /// SQLite's error in our words.
 fn failed(error: &rusqlite::Error) -> StoreError {
     let words = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "the database is locked",
-        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LOCKED,
+        Some(ErrorCode::DiskFull) => FULL,
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "the database is read-only",
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => CORRUPT,
         Some(ErrorCode::CannotOpen) => "the database cannot be opened",
@@ -206,6 +217,10 @@ fn failed(error: &rusqlite::Error) -> StoreError {
     StoreError::Failed(words, error.to_string())
 }
 
+/// What a lock is called in a [`StoreError::Failed`].
+const LOCKED: &str = "the database is locked";
+/// And a full disk.
+const FULL: &str = "the disk is full";
 /// What a corrupt file is called in a [`StoreError::Failed`].
 const CORRUPT: &str = "the database is corrupt";
 

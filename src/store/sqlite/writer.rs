@@ -1,10 +1,12 @@
 //! The thread that writes: jobs in groups, one commit a group, answers after it.
 
-use super::{CORRUPT, Job, SharedAges, failed, observe::observe, schema, sidecar, upkeep::Upkeep};
+use super::{
+    CORRUPT, FULL, Job, LOCKED, SharedAges, failed, observe::observe, schema, sidecar, upkeep::Upkeep,
+};
 use crate::{
     config::settings,
     lookup::greylist::{Greylisted, Observation},
-    store::{StoreError, networks::Networks},
+    store::{Counters, StoreError, networks::Networks},
     time::Clock,
 };
 use rusqlite::{Connection, FileControl, TransactionBehavior};
@@ -13,6 +15,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::Duration,
@@ -23,7 +26,7 @@ use tracing::{error, info, warn};
 /// How many jobs one commit takes at most.
 const GROUP: usize = 256;
 /// How long a store that cannot be opened is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(200);
 /// How long a lock is waited for while it is known to be held: the mails of the time before have waited long enough.
 const SHORT_PATIENCE: Duration = Duration::from_millis(50);
 
@@ -34,6 +37,7 @@ type Waiting = (Arc<Observation>, oneshot::Sender<Greylisted>);
 pub(super) struct Writer {
     settings: settings::Greylist,
     clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
     connection: Option<Connection>,
     networks: Networks,
     upkeep: Option<Upkeep>,
@@ -43,11 +47,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(settings: settings::Greylist, ages: Option<SharedAges>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        settings: settings::Greylist,
+        ages: Option<SharedAges>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let upkeep = ages.map(|ages| Upkeep::new(ages, clock.clone()));
         Self {
             settings,
             clock,
+            counters,
             connection: None,
             networks: Networks::default(),
             upkeep,
@@ -135,6 +145,7 @@ impl Writer {
     /// The connection, opened if there is none. A file that was deleted or replaced under us is left.
     fn open(&mut self) -> Result<&mut Connection, StoreError> {
         if self.connection.as_ref().is_some_and(has_moved) {
+            add(&self.counters.renewals);
             warn!("{} was deleted or replaced: it is made anew", self.settings.path.display());
             self.connection = None;
         }
@@ -172,6 +183,7 @@ impl Writer {
     /// Keeps a corrupt file for whoever wants to look into it.
     fn move_aside(&mut self, why: &str) {
         self.connection = None;
+        add(&self.counters.renewals);
         let path = &self.settings.path;
         let end = format!(".corrupt-{}", self.clock.now().0);
         for part in ["", "-wal", "-shm"] {
@@ -198,7 +210,15 @@ impl Writer {
         }
         if self.fault != Some(words) {
             error!("the greylist cannot be used, on_store_failure decides: {error}");
-            self.fault = Some(words);
+            // Another fault on top of one is no second outage.
+            if self.fault.replace(words).is_none() {
+                add(&self.counters.faults);
+            }
+        }
+        // SQLite opens for reading what it cannot open for writing, and would stay so: a new try may fare better. A lock
+        // or a full disk goes away under an open file.
+        if words != LOCKED && words != FULL {
+            self.connection = None;
         }
         if let Some(connection) = &self.connection {
             let _ = connection.busy_timeout(SHORT_PATIENCE.min(self.settings.busy_timeout));
@@ -207,6 +227,7 @@ impl Writer {
 
     fn recovered(&mut self) {
         if self.fault.take().is_some() {
+            add(&self.counters.recoveries);
             info!("the greylist works again");
             if let Some(connection) = &self.connection {
                 let _ = connection.busy_timeout(self.settings.busy_timeout);
@@ -228,6 +249,10 @@ impl Writer {
         }
         self.upkeep = Some(upkeep);
     }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 fn has_moved(connection: &Connection) -> bool {
