@@ -248,3 +248,26 @@ async fn the_command_line_works_beside_the_daemon_and_without_it() {
     // The row is of 2006.
     assert_eq!(command(&directory, &["purge"]).1, "1 row removed\n");
 }
+
+#[tokio::test]
+async fn an_answer_to_a_user_does_not_wait() {
+    let directory = Directory::new();
+    let daemon = daemon(&directory, "").await;
+    let user = From {
+        login: Some("user".to_owned()),
+        ..From::resolved("203.0.113.1", "unknown", "unknown", "FAIL")
+    };
+    let mut session = Session::open(&daemon, &user).await;
+    session.helo("helo.example").await;
+    session.mail("<To@rcpt.example>").await;
+    assert_eq!(session.rcpt("<from@sender.example>").await, "continue");
+    assert_eq!(session.rcpt("<unsubscribe-1@sender.example>").await, "continue");
+    assert_eq!(session.message().await, (vec![], "continue".to_owned()));
+    let mut answer = Session::open(&daemon, &client()).await;
+    assert_eq!(answer.ordinary().await, "continue");
+    for other in ["<stranger@sender.example>", "<unsubscribe-1@sender.example>"] {
+        answer.mail(other).await;
+        assert_eq!(answer.rcpt("<to@rcpt.example>").await, format!("{WAIT} 4 minutes"), "{other}");
+    }
+    assert_eq!(daemon.counter("greylist_not_learnt"), 0);
+}

@@ -12,7 +12,7 @@ mod support;
 use mailward::{
     config::settings,
     greylist::Ages,
-    lookup::greylist::{Greylisted, Observation, Profile, Terms, Voucher, Wait},
+    lookup::greylist::{Greylisted, Observation, Outgoing, Profile, Terms, Voucher, Wait},
     store::{
         Entry, Exemption, ExemptionKind, Filter, GreylistStore, PURGE_STEP, StoreError, sqlite::SqliteStore,
     },
@@ -66,6 +66,7 @@ fn attempt(sender: &str, after: i64) -> Observation {
         now: Timestamp(T + after),
         observed: false,
         brief: false,
+        correspondent: sender.to_owned(),
         terms: Terms::default(),
     }
 }
@@ -106,6 +107,7 @@ contract! {
     a_network_at_its_limit_waits_without_a_row_until_one_passes,
     exemptions_hold_for_recipients_and_domains_until_their_time,
     only_those_who_opted_in_are_greylisted_where_that_is_asked,
+    whom_a_user_wrote_to_answers_without_waiting,
     a_clock_that_was_set_back_makes_nobody_wait_twice,
     looking_changes_nothing,
     rows_are_listed_passed_and_forgotten_by_filter,
@@ -220,6 +222,26 @@ mod contract {
         assert_eq!(say(store, asked()).await, "Exempt");
         store.exempt(exemption(ExemptionKind::OptIn, "rcpt.example", None)).await.unwrap();
         assert_eq!(say(store, asked()).await, "New 240");
+    }
+
+    pub(super) async fn whom_a_user_wrote_to_answers_without_waiting(store: &dyn GreylistStore) {
+        let outgoing = Outgoing {
+            local: "to@rcpt.example".to_owned(),
+            remote: vec!["a@x.example".to_owned()],
+            now: Timestamp(T),
+        };
+        store.learn(outgoing.clone()).await.unwrap();
+        let steps = [
+            ("a@x.example", 0, "Correspondent"),
+            ("b@x.example", 0, "New 240"),
+            ("a@x.example", 60 * DAY, "Correspondent"),
+            ("a@x.example", 60 * DAY + 1, "New 240"),
+        ];
+        says(store, &steps).await;
+        store.learn(Outgoing { now: Timestamp(T + 60 * DAY), ..outgoing }).await.unwrap();
+        says(store, &[("a@x.example", 60 * DAY + 2, "Correspondent")]).await;
+        let other = Observation { recipient: "other@rcpt.example".to_owned(), ..attempt("a@x.example", 0) };
+        assert_eq!(say(store, other).await, "New 240");
     }
 
     pub(super) async fn a_clock_that_was_set_back_makes_nobody_wait_twice(store: &dyn GreylistStore) {

@@ -3,6 +3,7 @@
 use super::{Exit, Failure, columns};
 use crate::{
     config::source::Source,
+    greylist::Ages,
     smtp::text::escaped,
     store::{
         Entry, Exemption, ExemptionKind, Filter, GreylistStore, PURGE_STEP, Stats, StoreError,
@@ -161,49 +162,55 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot start: {e}")))?;
-    runtime.block_on(async {
-        let now = clock.now();
-        match &args.command {
-            Command::List { which, waiting, passed, limit } => {
-                let state = (*waiting || *passed).then_some(*passed);
-                let filter = Filter { passed: state, limit: Some(*limit), ..which.filter() };
-                list(&store.list(filter).await?, args.json, now, out)
+    runtime.block_on(command(args, &store, config.settings.greylist.ages(), clock.now(), out))
+}
+
+async fn command(
+    args: &Args,
+    store: &SqliteStore,
+    ages: Ages,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match &args.command {
+        Command::List { which, waiting, passed, limit } => {
+            let state = (*waiting || *passed).then_some(*passed);
+            let filter = Filter { passed: state, limit: Some(*limit), ..which.filter() };
+            list(&store.list(filter).await?, args.json, now, out)
+        }
+        Command::Show { what } => show(&found(store, what).await?, args.json, now, out),
+        Command::Pass { which } => {
+            let count = store.pass(which.some()?, now).await?;
+            counted(count, "will pass", args.json, out)
+        }
+        Command::Forget { which } => {
+            let count = store.forget(which.some()?).await?;
+            counted(count, "forgotten", args.json, out)
+        }
+        Command::Open { address, time, reason } => {
+            let until = Timestamp(now.0.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)));
+            let value = address.trim_start_matches('@').to_lowercase();
+            let kind = ExemptionKind::Open;
+            let exemption =
+                Exemption { kind, value, until: Some(until), reason: reason.clone(), created: now };
+            store.exempt(exemption.clone()).await?;
+            if args.json {
+                return json(&exemption, out);
             }
-            Command::Show { what } => show(&found(&store, what).await?, args.json, now, out),
-            Command::Pass { which } => {
-                let count = store.pass(which.some()?, now).await?;
-                counted(count, "will pass", args.json, out)
-            }
-            Command::Forget { which } => {
-                let count = store.forget(which.some()?).await?;
-                counted(count, "forgotten", args.json, out)
-            }
-            Command::Open { address, time, reason } => {
-                let until =
-                    Timestamp(now.0.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)));
-                let value = address.trim_start_matches('@').to_lowercase();
-                let kind = ExemptionKind::Open;
-                let exemption =
-                    Exemption { kind, value, until: Some(until), reason: reason.clone(), created: now };
-                store.exempt(exemption.clone()).await?;
-                if args.json {
-                    return json(&exemption, out);
-                }
-                Ok(writeln!(out, "{} is open until {}", escaped(&exemption.value), until.rfc5322())?)
-            }
-            Command::Stats => stats(&store.stats().await?, args.json, out),
-            Command::Purge => {
-                let (ages, mut all) = (config.settings.greylist.ages(), 0);
-                loop {
-                    let removed = store.purge(ages, now).await?;
-                    all += removed;
-                    if removed < PURGE_STEP {
-                        return counted(all, "removed", args.json, out);
-                    }
+            Ok(writeln!(out, "{} is open until {}", escaped(&exemption.value), until.rfc5322())?)
+        }
+        Command::Stats => stats(&store.stats().await?, args.json, out),
+        Command::Purge => {
+            let mut all = 0;
+            loop {
+                let removed = store.purge(ages, now).await?;
+                all += removed;
+                if removed < PURGE_STEP {
+                    return counted(all, "removed", args.json, out);
                 }
             }
         }
-    })
+    }
 }
 
 /// The rows in which something stands, in any of the three parts.

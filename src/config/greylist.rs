@@ -49,6 +49,7 @@ impl Values<'_> {
         self.bool("greylist.verified_names", &mut settings.verified_names);
         self.bool("greylist.per_recipient", &mut settings.per_recipient);
         self.bool("greylist.reveal_time", &mut settings.reveal_time);
+        self.bool("greylist.learn_outgoing", &mut settings.learn_outgoing);
         self.bool("greylist.header", &mut settings.header);
         if let Some(Value::Texts(words)) = value(self.raw, "greylist.probe_senders") {
             settings.probe_senders = words.iter().map(|word| word.text.to_lowercase()).collect();

@@ -154,9 +154,11 @@ mod tests {
         match said {
             Greylisted::Waits { left, .. } => format!("{said}, {} s left", left.as_secs()),
             Greylisted::Opened { waited } => format!("opened after {} s", waited.as_secs()),
-            Greylisted::Passed | Greylisted::Known | Greylisted::Exempt | Greylisted::Unavailable(_) => {
-                said.to_string()
-            }
+            Greylisted::Passed
+            | Greylisted::Known
+            | Greylisted::Correspondent
+            | Greylisted::Exempt
+            | Greylisted::Unavailable(_) => said.to_string(),
         }
     }
 

@@ -9,11 +9,12 @@ pub mod sender;
 pub mod whitelist;
 
 use crate::{
-    lookup::greylist::{Observation, Profile, Terms, Voucher},
+    lookup::greylist::{Observation, Outgoing, Profile, Terms, Voucher},
     request::{
         Request,
         session::{Client, NameStatus},
     },
+    time::Timestamp,
 };
 use identity::Prefixes;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub header: bool,
     /// What a mail hears when the store does not answer.
     pub on_store_failure: OnStoreFailure,
+    /// Whether those whom authenticated users write to may answer without waiting. Default yes.
+    pub learn_outgoing: bool,
     /// Whether nothing takes effect: `mode = "observe"`.
     pub observed: bool,
     /// `whitelist_clients`.
@@ -87,6 +90,7 @@ impl Default for Settings {
             url: String::new(),
             header: true,
             on_store_failure: OnStoreFailure::Accept,
+            learn_outgoing: true,
             observed: false,
             clients: Clients::default(),
             recipients: Recipients::default(),
@@ -115,6 +119,7 @@ impl Settings {
             known_after: 5,
             per_recipient: true,
             probe_senders: Vec::new(),
+            learn_outgoing: false,
             ..base
         }
     }
@@ -160,6 +165,7 @@ impl Settings {
                 vouchers.push(Voucher { client, sender_domain: sender_domain.clone(), passes: 1 });
             }
         }
+        let correspondent = if self.learn_outgoing { bounded(&sender) } else { String::new() };
         let sender = match self.terms.profile {
             Profile::Mailward => sender::normalised(&sender, &recipient),
             Profile::Postgrey => sender::postgrey(&sender),
@@ -176,9 +182,27 @@ impl Settings {
             now: request.now,
             observed: self.observed || warn_only,
             brief: self.terms.profile == Profile::Mailward && self.is_probe(request),
+            correspondent,
             terms: self.terms.clone(),
         })
     }
+}
+
+/// More recipients make a message no letter to correspondents.
+pub const OUTGOING_LIMIT: usize = 20;
+
+/// What is to be remembered of a message that a local user sent: whom it went to, unless that is a crowd or a machine
+/// that takes unsubscriptions.
+pub fn outgoing(sender: &str, recipients: &[String], now: Timestamp) -> Option<Outgoing> {
+    if sender.is_empty() || recipients.len() > OUTGOING_LIMIT {
+        return None;
+    }
+    let person = |address: &&String| {
+        let local = address.rsplit_once('@').map_or("", |(local, _)| local);
+        !local.is_empty() && !["unsubscribe", "unsub", "leave"].iter().any(|word| local.contains(word))
+    };
+    let remote: Vec<String> = recipients.iter().filter(person).map(|address| bounded(address)).collect();
+    (!remote.is_empty()).then(|| Outgoing { local: bounded(sender), remote, now })
 }
 
 /// `ptr:example.org`, for a client whose verified name says who runs it.
@@ -251,6 +275,20 @@ mod tests {
             assert_eq!(Settings::default().is_probe(&mail.request()), probe, "{sender}");
             assert!(!Settings::postgrey().is_probe(&mail.request()));
         }
+    }
+
+    #[test]
+    fn only_letters_to_people_make_correspondents() {
+        let to = |all: &[&str]| all.iter().map(|address| (*address).to_owned()).collect::<Vec<_>>();
+        let learnt = |sender, all: &[&str]| outgoing(sender, &to(all), NOW).map(|outgoing| outgoing.remote);
+        assert_eq!(
+            learnt("me@a.example", &["you@b.example", "list-leave@b.example", "local"]),
+            Some(to(&["you@b.example"]))
+        );
+        assert_eq!(learnt("me@a.example", &["unsubscribe@b.example"]), None);
+        assert_eq!(learnt("", &["you@b.example"]), None);
+        assert!(learnt("me@a.example", &["you@b.example"; OUTGOING_LIMIT]).is_some());
+        assert_eq!(learnt("me@a.example", &["you@b.example"; OUTGOING_LIMIT + 1]), None);
     }
 
     #[test]

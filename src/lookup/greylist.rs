@@ -28,6 +28,8 @@ pub struct Observation {
     pub observed: bool,
     /// Whether a proof is soon forgotten: that of the null sender, whose pairs with a recipient anybody can write.
     pub brief: bool,
+    /// The sender as it came, in lower case: whom a local user may have written to. Empty where that does not count.
+    pub correspondent: String,
     /// How it is judged.
     #[serde(skip)]
     pub terms: Terms,
@@ -111,6 +113,8 @@ pub enum Greylisted {
     Passed,
     /// The client has proven itself with other mail.
     Known,
+    /// The recipient has written to the sender.
+    Correspondent,
     /// The recipient is exempt for a while or for good.
     Exempt,
     /// The store does not answer; the words say why.
@@ -134,7 +138,7 @@ impl Greylisted {
     pub fn is_proof(self) -> bool {
         match self {
             Self::Opened { .. } | Self::Passed | Self::Known => true,
-            Self::Waits { .. } | Self::Exempt | Self::Unavailable(_) => false,
+            Self::Waits { .. } | Self::Correspondent | Self::Exempt | Self::Unavailable(_) => false,
         }
     }
 }
@@ -150,6 +154,7 @@ impl fmt::Display for Greylisted {
             Self::Waits { why: Wait::TooMany, .. } => f.write_str("too many waiting from this network"),
             Self::Opened { .. } | Self::Passed => f.write_str("triplet found"),
             Self::Known => f.write_str("client AWL"),
+            Self::Correspondent => f.write_str("the recipient wrote to the sender"),
             Self::Exempt => f.write_str("recipient exempt"),
             Self::Unavailable(why) => write!(f, "store unavailable: {why}"),
         }
@@ -163,4 +168,15 @@ impl fmt::Display for Observation {
         let shown = format!("{clients}, <{}>, <{}>", self.sender, self.recipient);
         f.write_str(&crate::smtp::text::escaped(&shown))
     }
+}
+
+/// Mail of a local user: those it went to may answer without waiting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The local sender, in lower case.
+    pub local: String,
+    /// Whom it went to, in lower case.
+    pub remote: Vec<String>,
+    /// When.
+    pub now: Timestamp,
 }

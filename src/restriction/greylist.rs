@@ -123,7 +123,9 @@ impl Restriction for Greylist {
         let text = match lookups.greylist(observation)? {
             Greylisted::Waits { left, .. } => self.text(left),
             Greylisted::Opened { waited } => return Ok(self.opened(request, waited)),
-            Greylisted::Passed | Greylisted::Known | Greylisted::Exempt => return Ok(Action::Dunno),
+            Greylisted::Passed | Greylisted::Known | Greylisted::Correspondent | Greylisted::Exempt => {
+                return Ok(Action::Dunno);
+            }
             Greylisted::Unavailable(_) => match self.settings.on_store_failure {
                 OnStoreFailure::Accept => return Ok(Action::Dunno),
                 OnStoreFailure::Tempfail => "Greylisted, please try again later".to_owned(),
@@ -300,7 +302,7 @@ mod tests {
 
     #[test]
     fn who_is_known_passes_and_the_first_time_says_so() {
-        for answer in [Greylisted::Passed, Greylisted::Known, Greylisted::Exempt] {
+        for answer in [Greylisted::Passed, Greylisted::Known, Greylisted::Correspondent, Greylisted::Exempt] {
             assert_eq!(says("greylist", &with(|_| {}), &Mail::new(), answer), "dunno");
         }
         let opened = Greylisted::Opened { waited: Duration::from_secs(312) };

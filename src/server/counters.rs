@@ -70,6 +70,8 @@ counters! {
     greylist_deferred,
     /// Mails for which the greylist's store had no answer.
     greylist_unavailable,
+    /// Messages of authenticated users whose recipients the greylist's store could not remember.
+    greylist_not_learnt,
     /// Table searches that gave up: a pattern took too much effort, or the table says something impossible.
     configuration_faults,
     /// Changes of messages that the MTA does not let us make.

@@ -16,17 +16,21 @@ use crate::{
     lookup::greylist::Greylisted,
     request::{Event, Request, Stage, envelope::Path, subject::Subject},
     smtp::reply::{Enhanced, Reply, ReplyCode},
+    store::GreylistStore,
 };
 use futures_util::FutureExt;
 use indymilter::{
     Actions, Callbacks, Context, EomContext, NegotiateContext, ProtoOpts, SmtpReply, SocketInfo, Status,
 };
-use std::{ffi::CString, future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{ffi::CString, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 /// More recipients than any MTA takes; it only bounds what is remembered for REDIRECT.
 const RECIPIENT_LIMIT: usize = 10_000;
+
+/// How long the end of a message waits until its recipients are remembered.
+const LEARNING: Duration = Duration::from_secs(5);
 
 /// The callbacks of a server.
 pub(super) fn callbacks(server: &Arc<Server>) -> Callbacks<Conversation> {
@@ -188,11 +192,28 @@ impl Server {
             if status == Status::Continue && conversation.running.config.mode == Mode::Enforce {
                 status = self.amend(conversation, actions, reply).await;
             }
+            if status == Status::Continue {
+                self.learn(conversation).await;
+            }
             conversation.transaction = Transaction::default();
             Ok(status)
         };
         let outcome = caught(handled).await;
         self.answer(conversation, Event::EndOfMessage, reply, outcome)
+    }
+
+    /// Remembers whom an authenticated user wrote to: the answer must not wait.
+    async fn learn(&self, conversation: &Conversation) {
+        let Transaction { outgoing, envelope, .. } = &conversation.transaction;
+        if outgoing.is_empty() || !conversation.running.config.policy.greylists() {
+            return;
+        }
+        let sender = envelope.sender.as_ref().map_or_else(String::new, |path| path.address.internal());
+        let Some(outgoing) = crate::greylist::outgoing(&sender, outgoing, self.clock.now()) else { return };
+        let learnt = tokio::time::timeout(LEARNING, self.greylist.learn(outgoing)).await;
+        if !matches!(learnt, Ok(Ok(()))) {
+            self.counters.greylist_not_learnt.add();
+        }
     }
 
     /// Makes the changes of the message. One that cannot be made defers the message: delivering it unheld or to the wrong

@@ -5,7 +5,7 @@ pub mod sqlite;
 
 use crate::{
     greylist::Ages,
-    lookup::greylist::{Greylisted, Observation},
+    lookup::greylist::{Greylisted, Observation, Outgoing},
     time::Timestamp,
 };
 use futures_util::future::BoxFuture;
@@ -21,6 +21,9 @@ pub trait GreylistStore: Send + Sync {
     /// Notes an attempt and judges it, in one transaction. A store that fails says
     /// [`Greylisted::Unavailable`] within bounded time.
     fn observe(&self, observation: Arc<Observation>) -> BoxFuture<'_, Greylisted>;
+
+    /// Remembers whom a local user wrote to.
+    fn learn(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Judges an attempt and changes nothing.
     fn peek(&self, observation: Arc<Observation>) -> BoxFuture<'_, Greylisted>;

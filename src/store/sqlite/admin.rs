@@ -119,6 +119,11 @@ pub(super) fn purge(connection: &Connection, ages: &Ages, now: Timestamp) -> Res
          WHERE last_seen < ?1 ORDER BY last_seen LIMIT ?2)",
         before(ages.known),
     )?;
+    let correspondents = step(
+        "DELETE FROM correspondent WHERE (remote, local) IN (SELECT remote, local FROM correspondent \
+         WHERE last_sent < ?1 ORDER BY last_sent LIMIT ?2)",
+        before(ages.known),
+    )?;
     let exempt = step(
         "DELETE FROM exemption WHERE (kind, value) IN (SELECT kind, value FROM exemption WHERE until < ?1 LIMIT ?2)",
         now.0,
@@ -131,7 +136,7 @@ pub(super) fn purge(connection: &Connection, ages: &Ages, now: Timestamp) -> Res
             )?
             .execute([i64::try_from(waiting).unwrap_or(0)])?;
     }
-    Ok(waiting + passed + known + exempt)
+    Ok(waiting + passed + known + correspondents + exempt)
 }
 
 /// The time of the last sign of life, in `meta`.

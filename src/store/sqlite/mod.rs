@@ -13,7 +13,7 @@ use super::{Counters, Entry, Exemption, Filter, GreylistStore, Stats, StoreError
 use crate::{
     config::settings,
     greylist::Ages,
-    lookup::greylist::{Greylisted, Observation},
+    lookup::greylist::{Greylisted, Observation, Outgoing},
     time::{Clock, Timestamp},
 };
 use futures_util::future::BoxFuture;
@@ -175,6 +175,10 @@ impl GreylistStore for SqliteStore {
                 Err(_) => Greylisted::Unavailable("the look into it failed"),
             }
         })
+    }
+
+    fn learn(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.request(move |connection| observe::learn(connection, &outgoing))
     }
 
     fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {

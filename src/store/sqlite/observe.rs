@@ -3,7 +3,7 @@
 use super::count;
 use crate::{
     greylist::judge::{self, Known, Row, Ruling},
-    lookup::greylist::{Greylisted, Observation, Voucher, Wait},
+    lookup::greylist::{Greylisted, Observation, Outgoing, Voucher, Wait},
     store::networks::Networks,
     time::Timestamp,
 };
@@ -18,6 +18,9 @@ pub(super) fn observe(
     let Observation { terms, now, .. } = observation;
     if is_exempt(connection, observation)? {
         return Ok(Greylisted::Exempt);
+    }
+    if is_correspondent(connection, observation)? {
+        return Ok(Greylisted::Correspondent);
     }
     for voucher in &observation.vouchers {
         let Some(known) = known(connection, voucher)? else { continue };
@@ -99,6 +102,29 @@ fn is_exempt(connection: &Connection, observation: &Observation) -> Result<bool>
         }
     }
     Ok(terms.opt_in && !opted_in)
+}
+
+fn is_correspondent(connection: &Connection, observation: &Observation) -> Result<bool> {
+    let Observation { correspondent, recipient, now, terms, .. } = observation;
+    if correspondent.is_empty() {
+        return Ok(false);
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT last_sent FROM correspondent WHERE remote = ?1 AND local = ?2")?;
+    let sent: Option<i64> = statement.query_row([correspondent, recipient], |row| row.get(0)).optional()?;
+    Ok(sent.is_some_and(|sent| judge::since(Timestamp(sent), *now) <= terms.known_max_age))
+}
+
+/// Remembers whom a local user wrote to.
+pub(super) fn learn(connection: &Connection, outgoing: &Outgoing) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO correspondent (remote, local, last_sent, sent) VALUES (?1, ?2, ?3, 1) \
+         ON CONFLICT (remote, local) DO UPDATE SET last_sent = excluded.last_sent, sent = sent + 1",
+    )?;
+    for remote in &outgoing.remote {
+        statement.execute(params![remote, outgoing.local, outgoing.now.0])?;
+    }
+    Ok(())
 }
 
 fn known(connection: &Connection, voucher: &Voucher) -> Result<Option<Known>> {
