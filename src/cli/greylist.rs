@@ -188,16 +188,13 @@ async fn command(
             counted(count, "forgotten", args.json, out)
         }
         Command::Open { address, time, reason } => {
-            let until = Timestamp(now.0.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)));
-            let value = address.trim_start_matches('@').to_lowercase();
-            let kind = ExemptionKind::Open;
-            let exemption =
-                Exemption { kind, value, until: Some(until), reason: reason.clone(), created: now };
+            let exemption = exemption(address, *time, reason, now);
             store.exempt(exemption.clone()).await?;
             if args.json {
                 return json(&exemption, out);
             }
-            Ok(writeln!(out, "{} is open until {}", escaped(&exemption.value), until.rfc5322())?)
+            let until = exemption.until.unwrap_or(now).rfc5322();
+            Ok(writeln!(out, "{} is open until {until}", escaped(&exemption.value))?)
         }
         Command::Stats => stats(&store.stats().await?, args.json, out),
         Command::Purge => {
@@ -210,6 +207,17 @@ async fn command(
                 }
             }
         }
+    }
+}
+
+fn exemption(address: &str, time: Duration, reason: &str, now: Timestamp) -> Exemption {
+    let until = now.0.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+    Exemption {
+        kind: ExemptionKind::Open,
+        value: address.trim_start_matches('@').to_lowercase(),
+        until: Some(Timestamp(until)),
+        reason: reason.to_owned(),
+        created: now,
     }
 }
 

@@ -201,6 +201,17 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_list_is_sound() {
+        let (mut clients, mut faults) = (Clients::default(), Vec::new());
+        clients.read("whitelist_clients", include_str!("../../conf/whitelist_clients"), &mut faults);
+        assert_eq!(faults, []);
+        let pool = Some("mail-eopbgr80045.outbound.protection.outlook.com");
+        let other = Some("outlook.com.example.net");
+        let address = "192.0.2.1".parse().unwrap();
+        assert!(clients.find(pool, address).is_some() && clients.find(other, address).is_none());
+    }
+
+    #[test]
     fn recipients_are_found_by_address_user_domain_and_pattern() {
         let mut recipients = Recipients::default();
         let mut faults = Vec::new();
