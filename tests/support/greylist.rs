@@ -3,7 +3,15 @@
 use super::directory::Directory;
 use mailward::{
     config::settings,
+    decision::Deferrals,
+    greylist::Settings,
     lookup::greylist::{Greylisted, Observation, Terms, Voucher},
+    request::{
+        DecisionId, Event, Request, Stage,
+        envelope::{Envelope, Path},
+        session::{Identity, Session},
+        subject::Subject,
+    },
     store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
     time::{FixedClock, Timestamp},
 };
@@ -68,5 +76,39 @@ pub async fn rows(store: &dyn GreylistStore) -> Vec<Entry> {
 pub async fn says(store: &dyn GreylistStore, steps: &[(&str, i64, &str)]) {
     for (sender, after, want) in steps {
         assert_eq!(say(store, attempt(sender, *after)).await, *want, "{sender} {after}");
+    }
+}
+
+/// Whether an attempt passes by these settings: a client's address and verified name (empty: none), sender and recipient.
+pub async fn passes(
+    store: &SqliteStore,
+    settings: &Settings,
+    at: i64,
+    (address, name): (&str, &str),
+    (sender, recipient): (&str, &str),
+) -> bool {
+    let mut session = Session::default();
+    session.client.address = Some(address.parse().unwrap());
+    if !name.is_empty() {
+        session.client.identity = Identity::verified(name);
+    }
+    let envelope = Envelope { sender: Some(Path::new(sender)), ..Envelope::default() };
+    let (recipient, carried) = (Path::new(recipient), Deferrals::default());
+    let now = Timestamp(at);
+    let request = Request {
+        id: DecisionId { at: now, count: 1 },
+        event: Event::Rcpt,
+        stage: Stage::Recipient,
+        subject: Subject::Recipient,
+        session: &session,
+        envelope: &envelope,
+        recipient: Some(&recipient),
+        now,
+        carried: &carried,
+    };
+    let observation = settings.observation(&request, false).unwrap();
+    match store.observe(Arc::new(observation)).await {
+        Greylisted::Unavailable(why) => panic!("{why}"),
+        said => !matches!(said, Greylisted::Waits { .. }),
     }
 }
