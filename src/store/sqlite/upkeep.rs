@@ -103,3 +103,70 @@ impl Upkeep {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{greylist::Settings, store::sqlite::schema::MIGRATIONS, time::FixedClock};
+    use std::sync::Mutex;
+
+    const T: i64 = 1_146_441_600;
+    const DAY: u64 = 86_400;
+
+    /// A database with rows that have waited since T.
+    fn database(rows: i64) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(MIGRATIONS[0].sql).unwrap();
+        for row in 0..rows {
+            let sql = "INSERT INTO greylist (client, sender, recipient, first_seen, last_seen) \
+                       VALUES (?1, 's', 'r', ?2, ?2)";
+            connection.execute(sql, rusqlite::params![row.to_string(), T]).unwrap();
+        }
+        connection
+    }
+
+    fn rows(connection: &Connection) -> i64 {
+        connection.query_row("SELECT count(*) FROM greylist", [], |row| row.get(0)).unwrap()
+    }
+
+    fn upkeep(clock: &Arc<FixedClock>) -> Upkeep {
+        Upkeep::new(Arc::new(Mutex::new(Settings::default().ages())), clock.clone())
+    }
+
+    #[test]
+    fn what_has_expired_goes_in_steps_with_a_breath_between() {
+        let clock = Arc::new(FixedClock::at(Timestamp(T)));
+        let mut connection = database(501);
+        let mut upkeep = upkeep(&clock);
+        upkeep.step(&mut connection).unwrap();
+        assert_eq!(rows(&connection), 501, "nothing has expired");
+        // A day and an hour is the window; the clock may go so far in two rounds without being distrusted.
+        for _ in 0..2 {
+            clock.advance(Duration::from_secs(DAY));
+            upkeep.step(&mut connection).unwrap();
+        }
+        assert_eq!(rows(&connection), 1);
+        assert!(upkeep.due_in() <= BREATH);
+        upkeep.step(&mut connection).unwrap();
+        assert_eq!(rows(&connection), 0);
+        assert!(upkeep.due_in() > BREATH);
+    }
+
+    #[test]
+    fn nothing_expires_for_an_hour_after_the_clock_leapt() {
+        let clock = Arc::new(FixedClock::at(Timestamp(T)));
+        let mut connection = database(1);
+        let mut upkeep = upkeep(&clock);
+        upkeep.step(&mut connection).unwrap();
+        clock.advance(Duration::from_secs(40 * DAY));
+        upkeep.step(&mut connection).unwrap();
+        upkeep.step(&mut connection).unwrap();
+        assert_eq!(rows(&connection), 1, "the clock leapt while we ran");
+        let mut restarted = self::upkeep(&clock);
+        restarted.step(&mut connection).unwrap();
+        assert_eq!(rows(&connection), 1, "or while we did not");
+        upkeep.trusted_from = Instant::now();
+        upkeep.step(&mut connection).unwrap();
+        assert_eq!(rows(&connection), 0, "the hour is over");
+    }
+}
