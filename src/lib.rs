@@ -15,12 +15,12 @@
 //! ```text
 //! L0 smtp  time  origin             the vocabulary of RFC 5321, units, where a setting was written
 //! L1 request  lookup  decision      the view given to rules; questions and answers; the record of a decision
-//! L2 table                          access tables in Postfix's notation
+//! L2 table  greylist                access tables in Postfix's notation; what the rows of the greylist mean
 //! L3 restriction                    one file per restriction or family, and the registry
 //! L4 policy                         the loop: the first decisive answer wins
 //!    -- up to here pure: no async, clock, file, socket, log, randomness --
 //! L5 config                         mailward.toml to Config, collecting every fault
-//! L6 dns  policy_service            adapters; they know L0, L1 and their own settings, not each other
+//! L6 dns  policy_service  store     adapters; they know L0, L1 and their own settings, not each other
 //! L7 server  log                    the milter: events to requests, verdicts to statuses
 //! L8 cli  main                      the commands
 //! ```
@@ -48,6 +48,7 @@ pub mod cli;
 pub mod config;
 pub mod decision;
 pub mod dns;
+pub mod greylist;
 pub mod log;
 pub mod lookup;
 pub mod origin;
@@ -57,6 +58,7 @@ pub mod request;
 pub mod restriction;
 pub mod server;
 pub mod smtp;
+pub mod store;
 pub mod table;
 #[cfg(test)]
 mod testing;

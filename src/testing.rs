@@ -13,6 +13,7 @@ use crate::{
     lookup::{
         Lookup, Lookups,
         answers::{Answer, Answers, DnsAnswer, Mx},
+        greylist::Greylisted,
         policy::{Endpoint, PolicyQuestion},
     },
     origin::{Fault, Origin, Word},
@@ -177,6 +178,18 @@ fn mx(text: &str) -> Mx {
     Mx { preference: preference.parse().unwrap(), exchange: exchange.into() }
 }
 
+/// What the greylist says to the question that an entry asks about a mail.
+pub(crate) fn greylisted(line: &str, settings: &Settings, mail: &Mail, said: Greylisted) -> Answers {
+    let mut answers = Answers::new();
+    let mut lookups = Lookups::new(&answers);
+    let asked = rule_with(line, settings).unwrap().check(&mail.request(), &mut lookups);
+    let wanted = lookups.take_wanted();
+    if asked.is_err() {
+        wanted.into_iter().for_each(|lookup| answers.insert(lookup, Answer::Greylist(said), Duration::ZERO));
+    }
+    answers
+}
+
 /// A question that writes, told from others by its number.
 pub(crate) fn policy_question(number: u8) -> PolicyQuestion {
     let service = Endpoint::Unix(format!("/{number}").into());
@@ -303,7 +316,8 @@ pub(crate) fn word(action: &Action) -> String {
         Action::Reject(reply)
         | Action::Fault(reply)
         | Action::DeferIfPermit(reply)
-        | Action::DeferIfReject(reply) => {
+        | Action::DeferIfReject(reply)
+        | Action::DeferAtData(reply) => {
             format!("{} {reply}", action.word())
         }
         Action::Dunno => "dunno".to_owned(),

@@ -127,6 +127,28 @@ fn a_faulty_configuration_ends_the_start_with_78_and_all_faults() {
 }
 
 #[test]
+fn a_greylist_of_a_newer_version_ends_the_start_with_78_and_stays_as_it_is() {
+    let directory = Directory::new();
+    let file = directory.path().join("greylist.db");
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let sql = "PRAGMA application_id = 1196579148; PRAGMA user_version = 99; CREATE TABLE t (x);";
+    connection.execute_batch(sql).unwrap();
+    drop(connection);
+    let before = fs::read(&file).unwrap();
+    let text = format!(
+        "socket = \"unix:{}\"\n[restrictions]\nrecipient = ['greylist']\n[greylist]\nstore = 'sqlite:{}'\n",
+        socket(&directory).display(),
+        file.display()
+    );
+    let config = directory.file("mailward.toml", &text);
+    let (status, log) = Process::start(run(&config)).ended();
+    assert_eq!(status.code(), Some(78));
+    let want = "greylist.db has schema 99, this version knows 1: it was written by a newer mailward";
+    assert!(log.contains(want), "{log}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
 fn a_missing_configuration_ends_the_start_with_78() {
     let (status, log) = Process::start(run(Path::new("/nonexistent/mailward.toml"))).ended();
     assert_eq!(status.code(), Some(78));

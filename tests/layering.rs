@@ -14,11 +14,11 @@ use std::{fs, path::Path};
 const LAYERS: &[(u8, &[&str])] = &[
     (0, &["smtp", "time", "origin"]),
     (1, &["request", "lookup", "decision"]),
-    (2, &["table"]),
+    (2, &["table", "greylist"]),
     (3, &["restriction"]),
     (4, &["policy"]),
     (5, &["config"]),
-    (6, &["dns", "policy_service"]),
+    (6, &["dns", "policy_service", "store"]),
     (7, &["server", "log"]),
     (8, &["cli", "main", "lib"]),
 ];

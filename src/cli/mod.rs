@@ -3,6 +3,7 @@
 mod attach;
 mod check_config;
 mod explain;
+mod greylist;
 mod postfix;
 mod restrictions;
 mod run;
@@ -28,6 +29,7 @@ enum Command {
     Run(run::Args),
     CheckConfig(check_config::Args),
     Explain(explain::Args),
+    Greylist(greylist::Args),
     Postfix(postfix::Args),
     Restrictions(restrictions::Args),
 }
@@ -124,6 +126,7 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Run(args) => ended(run::run(&args, out), err),
         Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
+        Command::Greylist(args) => buffered(out, |out| ended(greylist::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
     }

@@ -5,6 +5,7 @@ use crate::{
     config::{settings::Config, source::Source},
     log::Log,
     server::{Server, listener::Bound},
+    store::sqlite::SqliteStore,
     time::SystemClock,
 };
 use clap::Args as ClapArgs;
@@ -83,6 +84,10 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
     // First of all: a signal that comes before its handler ends the process.
     let signals = Signals::new()
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
+    if config.policy.greylists() {
+        SqliteStore::check(&config.greylist.located())
+            .map_err(|e| Failure::Says(Exit::Configuration, format!("not started: {e}")))?;
+    }
     let bound =
         Bound::bind(&config.socket).await.map_err(|e| Failure::Says(Exit::CannotCreate, e.to_string()))?;
     let socket = bound.name(&config.socket);

@@ -36,6 +36,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     values.dns(&mut config);
     values.settings(&mut config);
     values.policy_service(&mut config);
+    values.greylist(&mut config, files);
     let Values { faults, .. } = values;
 
     let classes: Vec<&Setting> =
@@ -109,15 +110,15 @@ fn tables(raw: &Raw, config: &mut Config, loader: &mut Loader<'_>) {
     settings.sender_login_maps = maps.into();
 }
 
-fn value<'a>(raw: &'a Raw, path: &str) -> Option<&'a Value> {
+pub(super) fn value<'a>(raw: &'a Raw, path: &str) -> Option<&'a Value> {
     raw.get(path).map(|setting| &setting.value)
 }
 
 /// The plain values.
-struct Values<'a> {
-    raw: &'a Raw,
-    text: &'a Text,
-    faults: Faults,
+pub(super) struct Values<'a> {
+    pub(super) raw: &'a Raw,
+    pub(super) text: &'a Text,
+    pub(super) faults: Faults,
 }
 
 impl Values<'_> {
@@ -266,13 +267,13 @@ impl Values<'_> {
         }
     }
 
-    fn bool(&self, path: &str, target: &mut bool) {
+    pub(super) fn bool(&self, path: &str, target: &mut bool) {
         if let Some(Value::Bool(value)) = value(self.raw, path) {
             *target = *value;
         }
     }
 
-    fn number<N: TryFrom<u64>>(&self, path: &str, target: &mut N) {
+    pub(super) fn number<N: TryFrom<u64>>(&self, path: &str, target: &mut N) {
         if let Some(Value::Number(value)) = value(self.raw, path)
             && let Ok(value) = N::try_from(*value)
         {
@@ -280,7 +281,7 @@ impl Values<'_> {
         }
     }
 
-    fn duration(&self, path: &str, target: &mut Duration) {
+    pub(super) fn duration(&self, path: &str, target: &mut Duration) {
         if let Some(Value::Span(value)) = value(self.raw, path) {
             *target = *value;
         }

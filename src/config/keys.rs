@@ -82,7 +82,7 @@ fn bytes(size: u64) -> String {
 }
 
 /// Sections of the whole design that this version does not have yet.
-pub(super) const LATER: [&str; 3] = ["greylist", "attachments", "journal"];
+pub(super) const LATER: [&str; 2] = ["attachments", "journal"];
 
 /// All keys, in the order of the manual.
 pub fn keys() -> &'static [Key] {
@@ -307,4 +307,54 @@ const KEYS: &[Key] = &[
     key("policy_service.max_in_flight", Takes::Number(1, 65_536), "100", "20",
         "How many requests to one policy service are in flight at once; each takes a socket. Further ones wait within \
          their time limit."),
+    key("greylist.store", Takes::Text, "\"sqlite:greylist.db\"", "\"sqlite:/var/lib/mailward/greylist.db\"",
+        "Where the greylist is kept: `sqlite:` and a file. A relative path is below the state directory. A change needs a \
+         restart."),
+    key("greylist.synchronous", Takes::Choice(&["off", "normal", "full"]), "\"normal\"", "\"full\"",
+        "How sure a commit is on disk, as SQLite's pragma. With `normal` a power failure may lose the rows of the last \
+         seconds, whose mails then wait once more; a crash of mailward loses none. A change needs a restart."),
+    key("greylist.busy_timeout", Takes::Span(seconds(0), seconds(10)), "\"2s\"", "\"500ms\"",
+        "How long a lock that another process holds on the database is waited for. A change needs a restart."),
+    key("greylist.on_store_failure", Takes::Choice(&["accept", "tempfail"]), "\"accept\"", "\"tempfail\"",
+        "What a mail hears when the database cannot be used: nothing, or 450."),
+    key("greylist.profile", Takes::Choice(&["mailward", "postgrey"]), "\"mailward\"", "\"postgrey\"",
+        "Whose rules. `postgrey` gives postgrey's verdicts, and its defaults for the keys below: delay 5 min, \
+         retry_window 2 d, max_age 35 d, known_after 5, no limit of waiting rows, networks only, each recipient by itself."),
+    key("greylist.delay", Takes::Span(seconds(0), seconds(86_400)), "\"4m\"", "\"1m\"",
+        "How long the first mail of an unknown client waits. Below 5 min, at which most servers come back first."),
+    key("greylist.retry_window", Takes::Span(seconds(60), seconds(30 * 86_400)), "\"25h\"", "\"2d\"",
+        "Until when after the first attempt a retry counts; later ones begin anew."),
+    key("greylist.max_age", Takes::Span(seconds(3_600), seconds(3_650 * 86_400)), "\"36d\"", "\"60d\"",
+        "How long a sender and recipient that passed are remembered without traffic. Monthly mail is up to 35 days apart."),
+    key("greylist.known_max_age", Takes::Span(seconds(3_600), seconds(3_650 * 86_400)), "\"60d\"", "\"90d\"",
+        "How long a known client is remembered without traffic."),
+    key("greylist.known_after", Takes::Number(0, 1_000), "2", "5",
+        "After how many proven retries an address passes with any mail; 0: never. A network or the domain of a verified \
+         name passes after one, with mail of the same sender domain."),
+    key("greylist.known_spacing", Takes::Span(seconds(0), seconds(7 * 86_400)), "\"1h\"", "\"30m\"",
+        "How far apart two proven retries must be to count both; no use is noted more often either."),
+    key("greylist.waiting_limit", Takes::Number(0, 1_000_000), "200", "1000",
+        "How many new waiting rows a network may have within an hour, so that a flood does not fill the disk; beyond it \
+         mail hears 450 and leaves no row. 0: any number."),
+    key("greylist.ipv4_prefix", Takes::Number(8, 32), "24", "32", "How many bits of an IPv4 address are one client."),
+    key("greylist.ipv6_prefix", Takes::Number(16, 128), "64", "48", "How many bits of an IPv6 address are one client."),
+    key("greylist.verified_names", Takes::Bool, "true", "false",
+        "Recognise a retry also by the domain of the client's verified name, for servers that retry from elsewhere."),
+    key("greylist.per_recipient", Takes::Bool, "false", "true",
+        "Judge each recipient by itself. Otherwise the first proven recipient clears the rest of the message."),
+    key("greylist.probe_senders", Takes::Texts, "[\"double-bounce\", \"mailer-daemon\", \"postmaster\"]", "[\"verify\"]",
+        "The local parts of senders that ask whether an address exists: as the null sender they are deferred at DATA only."),
+    key("greylist.learn_outgoing", Takes::Bool, "true", "false",
+        "Do not greylist the answer of somebody to whom an authenticated user has written within known_max_age. The mail \
+         must come through mailward on its way out; messages to more than 20 recipients do not count."),
+    key("greylist.opt_in", Takes::Bool, "false", "true", "Greylist only recipients that opted in."),
+    key("greylist.reveal_time", Takes::Bool, "true", "false", "Say in the reply how long to wait."),
+    key("greylist.url", Takes::Text, "\"\"", "\"https://www.example.org/greylisting\"",
+        "Where senders can read what greylisting is; it stands at the end of the reply."),
+    key("greylist.header", Takes::Bool, "true", "false", "Add X-Greylist to the first message that passes after a wait."),
+    key("greylist.whitelist_clients", Takes::Texts, "[]", "[\"/etc/mailward/whitelist_clients\"]",
+        "Files of clients that are never greylisted, in postgrey's format: names, networks and /patterns/. With each file \
+         the one with `.local` behind its name is read too, if it exists."),
+    key("greylist.whitelist_recipients", Takes::Texts, "[]", "[\"/etc/mailward/whitelist_recipients\"]",
+        "Files of recipients that are never greylisted, in postgrey's format: addresses, `user@`, domains, /patterns/."),
 ];

@@ -8,6 +8,7 @@ pub mod diagnostic;
 mod dns_lists;
 mod faults;
 mod files;
+mod greylist;
 pub mod keys;
 mod lists;
 mod loader;

@@ -28,6 +28,8 @@ pub struct Config {
     pub untested_lists: Vec<Domain>,
     /// `[policy_service]`, as far as the services are asked by it.
     pub policy_service: PolicyService,
+    /// The store's part of `[greylist]`; the rules' part is in `settings`.
+    pub greylist: Greylist,
 }
 
 impl Config {
@@ -36,6 +38,7 @@ impl Config {
         let differs = [
             ("socket", self.socket.name() != new.socket.name()),
             ("socket_mode or socket_group", self.socket.rights() != new.socket.rights()),
+            ("greylist.store", self.greylist != new.greylist),
             ("max_sessions", self.limits.max_sessions != new.limits.max_sessions),
             ("idle_timeout", self.limits.idle_timeout != new.limits.idle_timeout),
         ];
@@ -163,5 +166,49 @@ pub struct PolicyService {
 impl Default for PolicyService {
     fn default() -> Self {
         Self { max_in_flight: 100 }
+    }
+}
+
+/// Where and how the greylist is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greylist {
+    /// The database's file. Default `greylist.db` below the state directory.
+    pub path: PathBuf,
+    /// How sure a commit is on disk. Default `normal`.
+    pub synchronous: Synchronous,
+    /// How long a lock of another process is waited for. Default 2 s.
+    pub busy_timeout: Duration,
+}
+
+impl Default for Greylist {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("greylist.db"),
+            synchronous: Synchronous::Normal,
+            busy_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// PRAGMA synchronous.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// A crash of the machine may lose everything since the system last wrote.
+    Off,
+    /// A crash of the machine may lose the last rows, at the cost of a further retry; never the file.
+    #[default]
+    Normal,
+    /// Every answered row is on disk.
+    Full,
+}
+
+impl Synchronous {
+    /// SQLite's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Normal => "normal",
+            Self::Full => "full",
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Where the configuration comes from: a file, or the policy that is built in.
 
-use super::{Disk, Loaded, builtin, load, parse};
+use super::{Disk, Loaded, builtin, load, parse, settings::Greylist};
 use std::{
     env, fmt,
     path::{Path, PathBuf},
@@ -47,6 +47,21 @@ impl fmt::Display for Source {
             Self::Builtin => f.write_str("the built-in policy"),
         }
     }
+}
+
+impl Greylist {
+    /// The settings with the database's full path: a relative one is below the state directory.
+    pub fn located(&self) -> Self {
+        Self { path: store_directory().join(&self.path), ..self.clone() }
+    }
+}
+
+/// Where what mailward writes is kept: systemd's directory, that of an installed mailward, or the user's own.
+fn store_directory() -> PathBuf {
+    if env::var_os("STATE_DIRECTORY").is_none() && Path::new(DEFAULT_FILE).exists() {
+        return PathBuf::from("/var/lib/mailward");
+    }
+    state_directory()
 }
 
 /// `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/mailward`, else `~/.local/state/mailward`.

@@ -23,6 +23,8 @@ pub enum Action {
     DeferIfPermit(Reply),
     /// Go on; if a later entry of this list refuses with 5xx, answer this instead.
     DeferIfReject(Reply),
+    /// Go on; refuse the message with this reply at DATA, unless a recipient clears it.
+    DeferAtData(Reply),
     /// Accept and drop the message with all recipients; the text is Postfix's log line about it.
     Discard(String),
     /// Go on; at the end of the message change it.
@@ -53,7 +55,8 @@ impl Action {
             Self::Reject(reply)
             | Self::Fault(reply)
             | Self::DeferIfPermit(reply)
-            | Self::DeferIfReject(reply) => Some(reply),
+            | Self::DeferIfReject(reply)
+            | Self::DeferAtData(reply) => Some(reply),
             Self::Dunno
             | Self::Ok
             | Self::Discard(_)
@@ -73,6 +76,7 @@ impl Action {
             Self::Fault(_) => "fault",
             Self::DeferIfPermit(_) => "defer_if_permit",
             Self::DeferIfReject(_) => "defer_if_reject",
+            Self::DeferAtData(_) => "defer_at_data",
             Self::Discard(_) => "discard",
             Self::Amend(amendment) => amendment.word(),
             Self::Remark { word, .. } => word,

@@ -5,7 +5,11 @@ pub mod action;
 pub mod text;
 
 use crate::{
-    lookup::Looked,
+    lookup::{
+        Looked, Lookup,
+        answers::Answer,
+        greylist::{Greylisted, Observation},
+    },
     origin::Origin,
     request::{DecisionId, Event, Request, Stage},
     smtp::reply::Reply,
@@ -31,6 +35,8 @@ pub enum Verdict {
 pub struct Deferrals {
     /// Postfix's defer_if_permit slot.
     pub if_permit: Option<Deferral>,
+    /// What the message hears at DATA: the greylist's answer to the null sender.
+    pub at_data: Option<Deferral>,
 }
 
 /// A deferral and the entry that asked for it.
@@ -173,6 +179,15 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// What was asked of the greylist, and what it said.
+    pub fn greylisted(&self) -> Option<(&Observation, Greylisted)> {
+        let looked = self.steps.iter().rev().flat_map(|step| &step.lookups);
+        looked.into_iter().find_map(|looked| match (&looked.lookup, &looked.answer) {
+            (Lookup::Greylist(observation), Answer::Greylist(said)) => Some((observation.as_ref(), *said)),
+            _ => None,
+        })
+    }
+
     /// Why an entry decided: what its restriction said about it, else what its lookups found.
     pub fn reason(&self, rule: &Rule) -> Option<String> {
         let reply = match &self.verdict {

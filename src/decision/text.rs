@@ -1,7 +1,11 @@
 //! The one way of printing a decision: the log line in the words of Postfix's smtpd, and the trace of its steps.
 
 use super::{Decision, Outcome, Remark, Rule, Step, Summary, Verdict};
-use crate::{origin::Origin, smtp::text::escaped};
+use crate::{
+    lookup::greylist::{Greylisted, Observation},
+    origin::Origin,
+    smtp::text::escaped,
+};
 use std::fmt::{self, Write as _};
 
 /// The log line of a decision: `reject: RCPT from name[addr]: 450 …; from=<> to=<> helo=<> rule=…, where=…, id=…`.
@@ -25,8 +29,39 @@ impl fmt::Display for LogLine<'_> {
             Verdict::Discard(text) if self.observed => ("discard_warning", text.clone()),
             Verdict::Discard(text) => ("discard", text.clone()),
         };
-        line(f, decision, word, &text, decision.rule.as_ref())
+        line(f, decision, word, &text, decision.rule.as_ref())?;
+        match decision.greylisted() {
+            Some((observation, said)) => greylist(f, &decision.summary, observation, said),
+            None => Ok(()),
+        }
     }
+}
+
+/// postgrey's fields: `action=greylist, reason=new, client_name=…, client_address=…, sender=…, recipient=…`.
+fn greylist(
+    f: &mut fmt::Formatter<'_>,
+    summary: &Summary,
+    observation: &Observation,
+    said: Greylisted,
+) -> fmt::Result {
+    let action = if matches!(said, Greylisted::Waits { .. }) { "greylist" } else { "pass" };
+    write!(f, ", action={action}, reason={said}")?;
+    if let Greylisted::Opened { waited } = said {
+        write!(f, ", delay={}", waited.as_secs())?;
+    }
+    let fields = [
+        ("client_name", Some(&observation.name)),
+        ("client_address", Some(&observation.address)),
+        ("sender", summary.sender.as_ref()),
+        ("recipient", summary.recipient.as_ref()),
+    ];
+    for (name, value) in fields {
+        // As in postgrey, what is empty is left out.
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            write!(f, ", {name}={}", escaped(value))?;
+        }
+    }
+    Ok(())
 }
 
 /// The log line of a remark of a decision: INFO, WARN, HOLD, `reject_warning` …

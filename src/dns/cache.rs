@@ -105,7 +105,7 @@ fn question_bytes(lookup: &Lookup) -> usize {
         Lookup::A(name) | Lookup::Aaaa(name) | Lookup::Mx(name) | Lookup::Ns(name) | Lookup::Txt(name) => {
             name.as_str().len()
         }
-        Lookup::Ptr(_) | Lookup::Policy(_) | Lookup::Sleep(_) => 0,
+        Lookup::Ptr(_) | Lookup::Policy(_) | Lookup::Greylist(_) | Lookup::Sleep(_) => 0,
     }
 }
 
@@ -120,7 +120,7 @@ fn answer_bytes(answer: &Answer) -> usize {
         Answer::Aaaa(answer) => of(answer, |_| 0),
         Answer::Mx(answer) => of(answer, |mx| text(&mx.exchange)),
         Answer::Text(answer) => of(answer, |record| text(record)),
-        Answer::Policy(_) => 0,
+        Answer::Policy(_) | Answer::Greylist(_) => 0,
     }
 }
 

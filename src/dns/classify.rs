@@ -68,6 +68,7 @@ pub(super) fn bare(lookup: &Lookup, kind: Bare) -> Answer {
         Answer::Mx(_) => Answer::Mx(of(kind)),
         Answer::Text(_) => Answer::Text(of(kind)),
         Answer::Policy(answer) => Answer::Policy(answer),
+        Answer::Greylist(said) => Answer::Greylist(said),
     }
 }
 
@@ -139,7 +140,7 @@ pub(super) fn kind(lookup: &Lookup) -> RecordType {
         Lookup::Txt(_) => RecordType::TXT,
         Lookup::Ptr(_) => RecordType::PTR,
         // No questions of DNS; upstream has no names for them either.
-        Lookup::Policy(_) | Lookup::Sleep(_) => RecordType::NULL,
+        Lookup::Policy(_) | Lookup::Greylist(_) | Lookup::Sleep(_) => RecordType::NULL,
     }
 }
 
@@ -166,7 +167,7 @@ fn answer(lookup: &Lookup, records: &[&Record<'_>]) -> Answer {
         Lookup::Mx(_) => Answer::Mx(collect(records, exchanger)),
         Lookup::Ns(_) | Lookup::Ptr(_) => Answer::Text(collect(records, host)),
         Lookup::Txt(_) => Answer::Text(collect(records, |data| text(data.bytes()).ok_or(Bad::Malformed))),
-        Lookup::Policy(_) | Lookup::Sleep(_) => lookup.not_found(),
+        Lookup::Policy(_) | Lookup::Greylist(_) | Lookup::Sleep(_) => lookup.not_found(),
     }
 }
 

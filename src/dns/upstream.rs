@@ -164,6 +164,6 @@ fn wire_name(lookup: &Lookup) -> Option<Name> {
         }
         Lookup::Ptr(address) => Some(Name::from(*address)),
         // No questions of DNS: the answerer sees to them.
-        Lookup::Policy(_) | Lookup::Sleep(_) => None,
+        Lookup::Policy(_) | Lookup::Greylist(_) | Lookup::Sleep(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Answers to lookups, in the kinds that Postfix tells apart.
 
-use super::{Lookup, policy::PolicyAnswer};
+use super::{Lookup, greylist::Greylisted, policy::PolicyAnswer};
 use serde::Serialize;
 use std::{
     collections::HashMap,
@@ -99,6 +99,8 @@ pub enum Answer {
     Text(DnsAnswer<Arc<str>>),
     /// To [`Lookup::Policy`].
     Policy(PolicyAnswer),
+    /// To [`Lookup::Greylist`].
+    Greylist(Greylisted),
 }
 
 impl Answer {
@@ -117,6 +119,8 @@ impl Answer {
             Self::Policy(PolicyAnswer::Action(_)) => DnsStatus::Found,
             Self::Policy(PolicyAnswer::Failed(_)) => DnsStatus::Temporary,
             Self::Policy(PolicyAnswer::NotAsked) => DnsStatus::NotFound,
+            Self::Greylist(Greylisted::Unavailable(_)) => DnsStatus::Temporary,
+            Self::Greylist(_) => DnsStatus::Found,
         }
     }
 }
@@ -129,6 +133,7 @@ impl fmt::Display for Answer {
             Self::Mx(answer) => show(f, answer, |mx| format!("{} {}", mx.preference, mx.exchange)),
             Self::Text(answer) => show(f, answer, ToString::to_string),
             Self::Policy(answer) => answer.fmt(f),
+            Self::Greylist(said) => said.fmt(f),
         }
     }
 }

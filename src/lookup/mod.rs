@@ -6,11 +6,13 @@
 pub mod answers;
 pub mod dnsxl;
 pub mod dnsxl_health;
+pub mod greylist;
 pub mod identity;
 pub mod policy;
 
 use crate::smtp::domain::Domain;
 use answers::{Answer, Answered, Answers, DnsAnswer, DnsStatus, Mx};
+use greylist::{Greylisted, Observation};
 use policy::{PolicyAnswer, PolicyQuestion};
 use serde::Serialize;
 use std::{
@@ -39,6 +41,8 @@ pub enum Lookup {
     Policy(Box<PolicyQuestion>),
     /// Not a question but a pause of so many seconds, which the edge makes: it is never asked ahead.
     Sleep(u32),
+    /// An attempt to deliver, for the greylist: noted and judged at once.
+    Greylist(Arc<Observation>),
 }
 
 impl Lookup {
@@ -49,6 +53,7 @@ impl Lookup {
             Self::A(_) | Self::Aaaa(_) | Self::Mx(_) | Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) => false,
             Self::Sleep(_) => false,
             Self::Policy(_) => true,
+            Self::Greylist(_) => true,
         }
     }
 
@@ -62,7 +67,8 @@ impl Lookup {
             | Self::Ns(_)
             | Self::Txt(_)
             | Self::Ptr(_)
-            | Self::Policy(_) => false,
+            | Self::Policy(_)
+            | Self::Greylist(_) => false,
         }
     }
 
@@ -74,6 +80,7 @@ impl Lookup {
             Self::Mx(_) => Answer::Mx(DnsAnswer::NotFound),
             Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) | Self::Sleep(_) => Answer::Text(DnsAnswer::NotFound),
             Self::Policy(_) => Answer::Policy(PolicyAnswer::NotAsked),
+            Self::Greylist(_) => Answer::Greylist(Greylisted::Exempt),
         }
     }
 
@@ -85,6 +92,7 @@ impl Lookup {
             Self::Mx(_) => Answer::Mx(DnsAnswer::SetAside),
             Self::Ns(_) | Self::Txt(_) | Self::Ptr(_) | Self::Sleep(_) => Answer::Text(DnsAnswer::SetAside),
             Self::Policy(_) => Answer::Policy(PolicyAnswer::NotAsked),
+            Self::Greylist(_) => Answer::Greylist(Greylisted::Exempt),
         }
     }
 
@@ -98,6 +106,7 @@ impl Lookup {
                 Answer::Text(DnsAnswer::Temporary(reason))
             }
             Self::Policy(_) => Answer::Policy(PolicyAnswer::Failed(reason)),
+            Self::Greylist(_) => Answer::Greylist(Greylisted::Unavailable(reason)),
         }
     }
 }
@@ -114,6 +123,7 @@ impl fmt::Display for Lookup {
             Self::Ptr(address) => write!(f, "PTR {address}"),
             Self::Policy(question) => question.fmt(f),
             Self::Sleep(seconds) => write!(f, "SLEEP {seconds}"),
+            Self::Greylist(observation) => write!(f, "greylist {observation}"),
         }
     }
 }
@@ -154,6 +164,7 @@ impl fmt::Display for Looked {
 pub struct Lookups<'a> {
     answers: &'a Answers,
     eager: bool,
+    warn_only: bool,
     wanted: Vec<Lookup>,
     used: Vec<Looked>,
     note: Option<String>,
@@ -162,7 +173,7 @@ pub struct Lookups<'a> {
 impl<'a> Lookups<'a> {
     /// A handle over the answers that are there. Rules ask ahead what they may need later.
     pub fn new(answers: &'a Answers) -> Self {
-        Self { answers, eager: true, wanted: Vec::new(), used: Vec::new(), note: None }
+        Self { answers, eager: true, warn_only: false, wanted: Vec::new(), used: Vec::new(), note: None }
     }
 
     /// A handle through which only what Postfix would ask is asked, one question after the other: `lookahead = false`.
@@ -173,6 +184,16 @@ impl<'a> Lookups<'a> {
     /// Whether rules ask ahead.
     pub fn eager(&self) -> bool {
         self.eager
+    }
+
+    /// Whether what the rule says is only logged: it stands under warn_if_reject.
+    pub fn warn_only(&self) -> bool {
+        self.warn_only
+    }
+
+    /// Says whether the next rule stands under warn_if_reject.
+    pub fn set_warn_only(&mut self, warn_only: bool) {
+        self.warn_only = warn_only;
     }
 
     /// Names the questions that may follow, so that they are asked in one round. The rule still asks them one after
@@ -282,6 +303,17 @@ impl<'a> Lookups<'a> {
     /// [`Pending`] until then.
     pub fn sleep(&mut self, seconds: u32) -> Result<(), Pending> {
         self.ask(Lookup::Sleep(seconds)).map(|_| ()).ok_or(Pending(()))
+    }
+
+    /// Notes an attempt to deliver in the greylist, and judges it.
+    ///
+    /// # Errors
+    /// [`Pending`] until the answer is there.
+    pub fn greylist(&mut self, observation: Observation) -> Result<Greylisted, Pending> {
+        match self.ask(Lookup::Greylist(Arc::new(observation))) {
+            Some(Answer::Greylist(said)) => Ok(*said),
+            _ => Err(Pending(())),
+        }
     }
 
     /// What a policy service says. It is asked only when everything else would permit.

@@ -3,7 +3,7 @@
 //! smtpd_check.c defer_if(): each slot keeps the *first* reason.
 
 use crate::{
-    decision::{Deferral, Deferrals, Rule},
+    decision::{Deferral, Rule},
     smtp::reply::Reply,
 };
 
@@ -18,8 +18,8 @@ pub(super) struct Slots {
 
 impl Slots {
     /// What earlier events left.
-    pub(super) fn carried(deferrals: &Deferrals) -> Self {
-        Self { if_permit: deferrals.if_permit.clone(), if_reject: None }
+    pub(super) fn carried(if_permit: Option<Deferral>) -> Self {
+        Self { if_permit, if_reject: None }
     }
 
     /// A list begins.

@@ -6,7 +6,7 @@
 use super::{Entry, List, Policy, deferral::Slots};
 use crate::{
     decision::{
-        Decision, Deferrals, Outcome, Remark, Rule, Step, Summary, Verdict, Written,
+        Decision, Deferral, Deferrals, Outcome, Remark, Rule, Step, Summary, Verdict, Written,
         action::{Action, Amendment, ClassId},
     },
     lookup::{Lookup, Lookups, answers::Answers},
@@ -88,6 +88,7 @@ struct Run<'a> {
     request: Request<'a>,
     lookups: Lookups<'a>,
     slots: Slots,
+    at_data: Option<Deferral>,
     wanted: Vec<Lookup>,
     /// An entry of the current list is pending, so that nobody knows yet how the list ends.
     open: bool,
@@ -102,13 +103,17 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(policy: &'a Policy, request: Request<'a>, answers: &'a Answers) -> Self {
-        let carries = matches!(request.event, Event::Helo | Event::Mail | Event::Rcpt);
-        let carried = if carries { request.carried } else { &Deferrals { if_permit: None } };
+        let if_permit = match request.event {
+            Event::Connect => None,
+            Event::Helo | Event::Mail | Event::Rcpt => request.carried.if_permit.clone(),
+            Event::Data | Event::EndOfMessage => request.carried.at_data.clone(),
+        };
         Self {
             policy,
             request,
             lookups: if policy.lookahead { Lookups::new(answers) } else { Lookups::frugal(answers) },
-            slots: Slots::carried(carried),
+            slots: Slots::carried(if_permit),
+            at_data: None,
             wanted: Vec::new(),
             open: false,
             late: Vec::new(),
@@ -156,6 +161,7 @@ impl<'a> Run<'a> {
 
     /// One entry: asks its restriction, and carries out what it says.
     fn entry(&mut self, entry: &'a Entry, depth: usize, warn_only: bool) -> Flow {
+        self.lookups.set_warn_only(warn_only);
         let said = entry.restriction.check(&self.request, &mut self.lookups);
         let (looked, reason) = self.lookups.take_used();
         let rule = Rule { stage: self.request.stage, written: entry.written.clone() };
@@ -228,6 +234,7 @@ impl<'a> Run<'a> {
             Action::Dunno
             | Action::DeferIfPermit(_)
             | Action::DeferIfReject(_)
+            | Action::DeferAtData(_)
             | Action::Amend(_)
             | Action::Remark { .. }
             | Action::Class { .. } => false,
@@ -258,13 +265,18 @@ impl<'a> Run<'a> {
             Action::Dunno | Action::Class { .. } => {}
             Action::Ok => return Flow::ListPermits(rule),
             Action::Fault(reply) => return Flow::Stop(Verdict::Reply(reply), rule),
-            Action::Reject(reply) | Action::DeferIfPermit(reply) if warn_only => {
+            Action::Reject(reply) | Action::DeferIfPermit(reply) | Action::DeferAtData(reply)
+                if warn_only =>
+            {
                 self.remarks.push(Remark { word: "reject_warning", text: reply.to_string(), rule });
                 self.set_outcome(at, Outcome::Warned(reply));
             }
             Action::Reject(reply) => return self.refuse(reply, rule, at),
             Action::DeferIfPermit(reply) => self.slots.permit_becomes(&reply, &rule),
             Action::DeferIfReject(reply) => self.slots.reject_becomes(&reply, &rule),
+            Action::DeferAtData(reply) => {
+                self.at_data.get_or_insert(Deferral { reply, rule });
+            }
             Action::Discard(text) if warn_only => {
                 self.remarks.push(Remark { word: "discard", text, rule });
             }
@@ -341,7 +353,7 @@ impl<'a> Run<'a> {
             steps: self.steps,
             amendments: self.amendments,
             remarks: self.remarks,
-            deferrals: Deferrals { if_permit: self.slots.if_permit },
+            deferrals: Deferrals { if_permit: self.slots.if_permit, at_data: self.at_data },
         }
     }
 }

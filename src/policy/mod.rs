@@ -61,6 +61,15 @@ impl Policy {
         event == Event::Mail && self.helo_required.is_some() || self.stages(event).next().is_some()
     }
 
+    /// Whether mail may be greylisted.
+    pub fn greylists(&self) -> bool {
+        self.lists
+            .iter()
+            .chain(&self.classes)
+            .flat_map(|list| &list.entries)
+            .any(|e| e.restriction.greylists())
+    }
+
     /// Which changes of a message the policy may ask for.
     pub fn amends(&self) -> Amends {
         self.entries().fold(Amends::default(), |amends, entry| amends.union(entry.restriction.amends()))

@@ -36,6 +36,8 @@ impl Path {
 pub struct Envelope {
     /// The sender, from MAIL on.
     pub sender: Option<Path>,
+    /// Whether a recipient of this message has shown the client to be known to the greylist.
+    pub greylist_passed: bool,
     /// How many recipients were accepted so far.
     pub accepted: usize,
     /// The `SIZE` parameter of MAIL, in bytes.

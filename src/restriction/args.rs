@@ -3,6 +3,7 @@
 use super::{list::List, rbl_reply::ReplyTemplate, scored_list::ScoredList};
 use crate::{
     decision::action::{Action, ClassId},
+    greylist,
     origin::{Fault, Origin, Word},
     smtp::reply::{Reply, ReplyCode},
     table::{AccessTable, action::MapCodes, domain_list::DomainList, texts::TextTable},
@@ -66,6 +67,8 @@ pub struct Settings {
     pub rbl_replies: RblReplies,
     /// The scored lists of `[dnsbl.NAME]`, by name.
     pub dnsbl: BTreeMap<String, Arc<ScoredList>>,
+    /// `[greylist]`.
+    pub greylist: Arc<greylist::Settings>,
 }
 
 /// What clients on a list are told.
@@ -186,6 +189,7 @@ impl Default for Settings {
             classes: Arc::default(),
             rbl_replies: RblReplies::default(),
             dnsbl: BTreeMap::new(),
+            greylist: Arc::default(),
         }
     }
 }

@@ -79,9 +79,7 @@ static TABLE: &[Elsewhere] = &[
         "use reject_unknown_client_hostname, which wants the forward lookup too",
     ),
     // What later versions will carry out and Postfix never does.
-    own("greylist"),
     own("greylist_dnsbl_score"),
-    own("greylist_unknown_client_hostname"),
     own("reject_attachment_name"),
 ];
 
@@ -145,7 +143,11 @@ mod tests {
                 "`check_relay_domains` cannot stand here: Postfix 3.9 removed it",
                 "use reject_unauth_destination in smtpd_relay_restrictions of main.cf",
             ),
-            ("greylist", "`greylist` cannot stand here: this version does not have it", OWN_KEEP),
+            (
+                "greylist_dnsbl_score",
+                "`greylist_dnsbl_score` cannot stand here: this version does not have it",
+                OWN_KEEP,
+            ),
         ];
         for (name, message, keep) in cases {
             let elsewhere = elsewhere(name).unwrap();

@@ -11,6 +11,7 @@ pub mod class;
 mod defer_if;
 pub mod elsewhere;
 mod envelope_address;
+mod greylist;
 mod helo_literal;
 mod known_lists;
 pub mod list;
@@ -64,6 +65,11 @@ pub trait Restriction: fmt::Debug + Send + Sync {
     /// The block and allow lists it asks.
     fn lists(&self) -> Vec<ListUse> {
         Vec::new()
+    }
+
+    /// Whether it asks the greylist, and may defer a message at DATA.
+    fn greylists(&self) -> bool {
+        false
     }
 
     /// The entry for logs and traces, where its words hold what they must not show: the key of a paid list.
@@ -133,6 +139,7 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         reject_rhsbl::KINDS,
         permit_dnswl::KINDS,
         reject_dnsbl_score::KINDS,
+        greylist::KINDS,
     ];
     families.into_iter().flatten()
 }

@@ -7,9 +7,11 @@ use crate::{
     lookup::{
         Lookup,
         answers::{Answer, Answers, DnsAnswer},
+        greylist::Greylisted,
         policy::PolicyAnswer,
     },
     policy_service::PolicyServices,
+    store::GreylistStore,
 };
 use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
@@ -24,18 +26,25 @@ pub struct Answerer {
     dns: Arc<Dns>,
     watch: Watch,
     services: Arc<PolicyServices>,
+    greylist: Option<Arc<dyn GreylistStore>>,
     counters: Arc<Counters>,
     /// Nothing is asked that writes.
     reads_only: bool,
 }
 
 impl Answerer {
-    /// An answerer over a resolver and the policy services. The watch stands before and behind the resolver.
+    /// An answerer over a resolver and the policy services, without a greylist. The watch stands before and behind the
+    /// resolver.
     pub fn new(dns: Arc<Dns>, watch: Watch, services: Arc<PolicyServices>, counters: Arc<Counters>) -> Self {
-        Self { dns, watch, services, counters, reads_only: false }
+        Self { dns, watch, services, greylist: None, counters, reads_only: false }
     }
 
-    /// The same for commands that change nothing: what writes is not asked, and says so.
+    /// The same with a greylist.
+    pub fn with_greylist(self, greylist: Arc<dyn GreylistStore>) -> Self {
+        Self { greylist: Some(greylist), ..self }
+    }
+
+    /// The same for commands that change nothing: the greylist is only looked at, and policy services are not asked.
     pub fn reading_only(&self) -> Self {
         Self { reads_only: true, ..self.clone() }
     }
@@ -66,6 +75,9 @@ impl Answerer {
                 }
             };
             let answer = self.watch.hear(&lookup, answer);
+            if let Answer::Greylist(Greylisted::Unavailable(_)) = answer {
+                self.counters.greylist_unavailable.add();
+            }
             (lookup, answer, began.elapsed())
         });
         for (lookup, answer, took) in join_all(asked).await {
@@ -77,7 +89,7 @@ impl Answerer {
     fn known(&self, lookup: &Lookup) -> Option<Answer> {
         match lookup {
             Lookup::Policy(_) => self.reads_only.then(|| lookup.not_found()),
-            Lookup::Sleep(_) => None,
+            Lookup::Greylist(_) | Lookup::Sleep(_) => None,
             Lookup::A(_)
             | Lookup::Aaaa(_)
             | Lookup::Mx(_)
@@ -99,6 +111,11 @@ impl Answerer {
                 }
                 Answer::Policy(answer)
             }
+            Lookup::Greylist(observation) => Answer::Greylist(match &self.greylist {
+                Some(store) if self.reads_only => store.peek(observation.clone()).await,
+                Some(store) => store.observe(observation.clone()).await,
+                None => Greylisted::Unavailable("there is no store"),
+            }),
             Lookup::A(_)
             | Lookup::Aaaa(_)
             | Lookup::Mx(_)

@@ -4,6 +4,7 @@
 use super::{Running, negotiate::Agreed};
 use crate::{
     decision::{Deferrals, action::Amendment},
+    greylist,
     request::{
         DecisionId,
         envelope::{Envelope, Path},
@@ -59,6 +60,8 @@ pub(super) struct Transaction {
     pub(super) recipients: Vec<String>,
     /// The only accepted recipient, for the lists at DATA and later.
     pub(super) only: Option<Path>,
+    /// The recipients of an authenticated user, as far as the greylist wants to know them.
+    pub(super) outgoing: Vec<String>,
     /// Changes to be made at the end of the message.
     pub(super) amendments: Vec<Amendment>,
 }
@@ -144,6 +147,12 @@ impl Conversation {
     /// The recipient passed.
     pub(super) fn accepted(&mut self, arguments: &[CString], path: Path) {
         let transaction = &mut self.transaction;
+        let learns = self.session.login.is_some()
+            && self.running.config.settings.greylist.learn_outgoing
+            && transaction.outgoing.len() <= greylist::OUTGOING_LIMIT;
+        if learns {
+            transaction.outgoing.push(path.address.internal());
+        }
         transaction.envelope.accepted += 1;
         transaction.only = (transaction.envelope.accepted == 1).then_some(path);
         if self.agreed.actions.contains(indymilter::Actions::DELETE_RCPT) {

@@ -66,6 +66,12 @@ counters! {
     decisions_discard,
     /// Lookups that the deadline turned into temporary failures.
     lookups_timed_out,
+    /// Mails that were deferred by the greylist.
+    greylist_deferred,
+    /// Mails for which the greylist's store had no answer.
+    greylist_unavailable,
+    /// Messages of authenticated users whose recipients the greylist's store could not remember.
+    greylist_not_learnt,
     /// Lookups that were not asked, since their DNS list is set aside.
     lookups_set_aside,
     /// Times that a DNS list was set aside.

@@ -13,19 +13,24 @@ use crate::{
         Decision, Verdict,
         text::{LogLine, RecordLine, RemarkLine},
     },
+    lookup::greylist::Greylisted,
     request::{Event, Request, Stage, envelope::Path, subject::Subject},
     smtp::reply::{Enhanced, Reply, ReplyCode},
+    store::GreylistStore,
 };
 use futures_util::FutureExt;
 use indymilter::{
     Actions, Callbacks, Context, EomContext, NegotiateContext, ProtoOpts, SmtpReply, SocketInfo, Status,
 };
-use std::{ffi::CString, future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{ffi::CString, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 /// More recipients than any MTA takes; it only bounds what is remembered for REDIRECT.
 const RECIPIENT_LIMIT: usize = 10_000;
+
+/// How long the end of a message waits until its recipients are remembered.
+const LEARNING: Duration = Duration::from_secs(5);
 
 /// The callbacks of a server.
 pub(super) fn callbacks(server: &Arc<Server>) -> Callbacks<Conversation> {
@@ -149,6 +154,7 @@ impl Server {
                 conversation.accepted(&args, path);
                 return Ok(Status::Continue);
             };
+            greylisted(conversation, &decision);
             // As in Postfix, an action stays in force even if this recipient is refused after all.
             conversation.transaction.take(&decision.amendments);
             let status = self.verdict(conversation, &decision, reply);
@@ -169,6 +175,8 @@ impl Server {
             let Some(decision) = self.judge(conversation, Event::Data, only.as_ref()).await? else {
                 return Ok(Status::Continue);
             };
+            // Said once: in observe mode the message goes on.
+            conversation.transaction.carried.at_data = None;
             conversation.transaction.take(&decision.amendments);
             Ok(self.verdict(conversation, &decision, reply))
         };
@@ -192,11 +200,28 @@ impl Server {
             if status == Status::Continue && conversation.running.config.mode == Mode::Enforce {
                 status = self.amend(conversation, actions, reply).await;
             }
+            if status == Status::Continue {
+                self.learn(conversation).await;
+            }
             conversation.transaction = Transaction::default();
             Ok(status)
         };
         let outcome = caught(handled).await;
         self.answer(conversation, Event::EndOfMessage, reply, outcome)
+    }
+
+    /// Remembers whom an authenticated user wrote to: the answer must not wait.
+    async fn learn(&self, conversation: &Conversation) {
+        let Transaction { outgoing, envelope, .. } = &conversation.transaction;
+        if outgoing.is_empty() || !conversation.running.config.policy.greylists() {
+            return;
+        }
+        let sender = envelope.sender.as_ref().map_or_else(String::new, |path| path.address.internal());
+        let Some(outgoing) = crate::greylist::outgoing(&sender, outgoing, self.clock.now()) else { return };
+        let learnt = tokio::time::timeout(LEARNING, self.greylist.learn(outgoing)).await;
+        if !matches!(learnt, Ok(Ok(()))) {
+            self.counters.greylist_not_learnt.add();
+        }
     }
 
     /// Makes the changes of the message. One that cannot be made defers the message: delivering it unheld or to the wrong
@@ -229,7 +254,8 @@ impl Server {
         let policy = &running.config.policy;
         // What an earlier event deferred takes effect at RCPT, though no list may run there.
         let deferred = event == Event::Rcpt && conversation.transaction.carried.if_permit.is_some();
-        if conversation.exempt || !(policy.judges(event) || deferred) {
+        let due = event >= Event::Data && conversation.transaction.carried.at_data.is_some();
+        if conversation.exempt || !(policy.judges(event) || deferred || due) {
             return Ok(None);
         }
         let deadline = Instant::now() + running.config.limits.decision_deadline;
@@ -256,6 +282,9 @@ impl Server {
         };
         let decision = decide::decide(policy, &request, &running.answerer, deadline).await?;
         let observed = running.config.mode == Mode::Observe;
+        if let Some((_, Greylisted::Waits { .. })) = decision.greylisted() {
+            self.counters.greylist_deferred.add();
+        }
         for remark in &decision.remarks {
             // What a table asks for before there is a message is lost, as in Postfix; check-config warns of it.
             let observed = observed || event < Event::Mail;
@@ -311,6 +340,20 @@ impl Server {
         self.counters.bugs.add();
         error!("bug: {} without negotiation", event.word());
         Status::Tempfail
+    }
+}
+
+/// What the greylist said about a recipient holds for the message: a proof clears the rest of it, and what is to be said
+/// at DATA is kept until then.
+fn greylisted(conversation: &mut Conversation, decision: &Decision) {
+    let transaction = &mut conversation.transaction;
+    transaction.envelope.greylist_passed |= decision.greylisted().is_some_and(|(_, said)| said.is_proof());
+    let carried = &mut transaction.carried.at_data;
+    if let Some(deferral) = &decision.deferrals.at_data {
+        carried.get_or_insert_with(|| deferral.clone());
+    }
+    if transaction.envelope.greylist_passed && !conversation.running.config.settings.greylist.per_recipient {
+        *carried = None;
     }
 }
 

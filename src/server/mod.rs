@@ -20,6 +20,7 @@ use crate::{
     dns::{Dns, DnsError},
     policy_service::PolicyServices,
     request::DecisionId,
+    store::sqlite::SqliteStore,
     time::{Clock, Timestamp},
 };
 use answer::Answerer;
@@ -56,10 +57,16 @@ pub struct Running {
 
 impl Running {
     /// `watch` is the one of the configuration before.
-    fn new(config: Config, dns: Arc<Dns>, watch: &Watch, counters: Arc<Counters>) -> Arc<Self> {
+    fn new(
+        config: Config,
+        dns: Arc<Dns>,
+        watch: &Watch,
+        greylist: Arc<SqliteStore>,
+        counters: Arc<Counters>,
+    ) -> Arc<Self> {
         let watch = watch.follow(config.policy.dnsxl(), &config.untested_lists);
         let services = Arc::new(PolicyServices::new(&config.policy_service));
-        let answerer = Answerer::new(dns.clone(), watch.clone(), services, counters);
+        let answerer = Answerer::new(dns.clone(), watch.clone(), services, counters).with_greylist(greylist);
         Arc::new(Self { config, answerer, watch, dns })
     }
 }
@@ -68,6 +75,8 @@ impl Running {
 pub struct Server {
     running: RwLock<Arc<Running>>,
     counters: Arc<Counters>,
+    /// Shared over reloads; its file is opened when a policy greylists.
+    greylist: Arc<SqliteStore>,
     clock: Arc<dyn Clock>,
     next: AtomicU32,
 }
@@ -81,10 +90,12 @@ impl Server {
         let counters = Arc::new(Counters::default());
         let dns = Arc::new(Dns::new(&config.dns)?);
         let watch = Watch::new(counters.clone());
-        let running = RwLock::new(Running::new(config, dns, &watch, counters.clone()));
+        let ages = config.settings.greylist.ages();
+        let greylist = Arc::new(SqliteStore::new(&config.greylist.located(), Some(ages), clock.clone()));
+        let running = RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone()));
         // Another process has another beginning, so that names differ over a restart within one second.
         let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
-        Ok(Arc::new(Self { running, counters, clock, next }))
+        Ok(Arc::new(Self { running, counters, greylist, clock, next }))
     }
 
     /// The configuration in force for new sessions.
@@ -121,7 +132,11 @@ impl Server {
         let dns =
             if old.config.dns == config.dns { old.dns.clone() } else { Arc::new(Dns::new(&config.dns)?) };
         dns.refresh()?;
-        let running = Running::new(config, dns, &old.watch, self.counters.clone());
+        self.greylist.set_ages(config.settings.greylist.ages());
+        if config.policy.greylists() {
+            self.greylist.start();
+        }
+        let running = Running::new(config, dns, &old.watch, self.greylist.clone(), self.counters.clone());
         let watch = running.watch.clone();
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
         // Not before: the new lists must be found.
@@ -151,6 +166,9 @@ impl Server {
     /// Never for the fault of a session; only if the milter library gives up.
     pub async fn serve(self: &Arc<Self>, bound: Bound, stop: impl Future<Output = ()>) -> io::Result<()> {
         let limits = self.running().config.limits.clone();
+        if self.running().config.policy.greylists() {
+            self.greylist.start();
+        }
         let drain = Arc::new(Drain::default());
         let gate = Gate::new(bound, drain.clone(), self.counters.clone(), limits.max_sessions);
         let settings = indymilter::Config {

@@ -73,7 +73,7 @@ fn options(policy: &Policy) -> ProtoOpts {
     // A refusal of HELO is given at MAIL.
     opts.set(ProtoOpts::NOREPLY_HELO, true);
     opts.set(ProtoOpts::NOREPLY_MAIL, !answers(Event::Mail) && !answers(Event::Helo));
-    opts.set(ProtoOpts::NO_DATA, policy.list(Stage::Data).entries.is_empty());
+    opts.set(ProtoOpts::NO_DATA, policy.list(Stage::Data).entries.is_empty() && !policy.greylists());
     opts
 }
 

@@ -163,7 +163,12 @@ impl Watch {
                 self.shared.counters.list_answers_void.add();
                 lookup.set_aside()
             }
-            Answer::A(_) | Answer::Aaaa(_) | Answer::Mx(_) | Answer::Text(_) | Answer::Policy(_) => answer,
+            Answer::A(_)
+            | Answer::Aaaa(_)
+            | Answer::Mx(_)
+            | Answer::Text(_)
+            | Answer::Policy(_)
+            | Answer::Greylist(_) => answer,
         }
     }
 

@@ -65,6 +65,7 @@ pub const WITHOUT: &[(&str, &str)] = &[
     ("greylist", "Postfix has none"),
     ("greylist_dnsbl_score", "Postfix has none"),
     ("greylist_unknown_client_hostname", "Postfix has none"),
+    ("greylist_dynamic_client_hostname", "Postfix has none"),
     ("reject_attachment_name", "Postfix has none"),
 ];
 

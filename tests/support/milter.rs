@@ -25,6 +25,8 @@ pub struct Daemon {
     pub socket: PathBuf,
     pub server: Arc<Server>,
     pub dns: DnsServer,
+    /// The time of requests and of the greylist's upkeep; it stands still.
+    pub clock: Arc<FixedClock>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<io::Result<()>>,
     _directory: Directory,
@@ -42,16 +44,18 @@ impl Daemon {
         let directory = Directory::new();
         let socket = directory.path().join("mailward.sock");
         config.socket = Socket::Unix { path: socket.clone(), mode: 0o600, group: None };
+        config.greylist.path = directory.path().join(&config.greylist.path);
         config.dns.nameservers = vec![dns.address()];
         let bound = Bound::bind(&config.socket).await.unwrap();
-        let server = Server::new(config, Arc::new(FixedClock::at(Timestamp(1_146_441_600)))).unwrap();
+        let clock = Arc::new(FixedClock::at(Timestamp(1_146_441_600)));
+        let server = Server::new(config, clock.clone()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = server.clone();
         let task = tokio::spawn(async move {
             let stop = async { drop(stopped.await) };
             serving.serve(bound, stop).await
         });
-        Self { socket, server, dns, stop: Some(stop), task, _directory: directory }
+        Self { socket, server, dns, clock, stop: Some(stop), task, _directory: directory }
     }
 
     /// Stops the server as SIGTERM does, and waits for its end.
@@ -125,9 +129,14 @@ pub struct Session {
 impl Session {
     /// Connects and negotiates as Postfix 3.7 does, and tells of the client.
     pub async fn open(daemon: &Daemon, from: &From) -> Self {
+        Self::open_on(&daemon.socket, from).await
+    }
+
+    /// The same with a server on any unix socket.
+    pub async fn open_on(socket: &Path, from: &From) -> Self {
         let milter = TestConnection::configure()
             .read_timeout(Duration::from_secs(30))
-            .open_unix(&daemon.socket)
+            .open_unix(socket)
             .await
             .unwrap();
         let login = from.login.clone();

@@ -12,6 +12,7 @@ pub mod asking;
 pub mod dialogue;
 pub mod directory;
 pub mod dns;
+pub mod greylist;
 pub mod login;
 pub mod mailward;
 pub mod milter;

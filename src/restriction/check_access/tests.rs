@@ -119,6 +119,7 @@ impl Scene {
             Action::Fault(reply) => format!("fault {reply}"),
             Action::DeferIfPermit(reply) => format!("defer_if_permit {reply}"),
             Action::DeferIfReject(reply) => format!("defer_if_reject {reply}"),
+            Action::DeferAtData(reply) => format!("defer_at_data {reply}"),
             Action::Discard(text) => format!("discard {text}"),
             Action::Amend(Amendment::Hold(text)) => format!("hold {text}"),
             Action::Amend(Amendment::Prepend { name, value }) => format!("prepend {name}: {value}"),

@@ -1,0 +1,209 @@
+//! Where the greylist is kept. One trait, so that several mail servers may share one store later.
+
+mod networks;
+pub mod sqlite;
+
+use crate::{
+    greylist::Ages,
+    lookup::greylist::{Greylisted, Observation, Outgoing},
+    time::Timestamp,
+};
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+/// A store of the greylist. An answer is given only when everything it depends on is committed.
+pub trait GreylistStore: Send + Sync {
+    /// Notes an attempt and judges it, in one transaction. A store that fails says
+    /// [`Greylisted::Unavailable`] within bounded time.
+    fn observe(&self, observation: Arc<Observation>) -> BoxFuture<'_, Greylisted>;
+
+    /// Remembers whom a local user wrote to.
+    fn learn(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Judges an attempt and changes nothing.
+    fn peek(&self, observation: Arc<Observation>) -> BoxFuture<'_, Greylisted>;
+
+    /// The rows that a filter lets through, the latest first.
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
+
+    /// Lets the waiting rows of a filter pass at their next attempt: how many.
+    fn pass(&self, filter: Filter, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>>;
+
+    /// Removes the rows of a filter: how many.
+    fn forget(&self, filter: Filter) -> BoxFuture<'_, Result<usize, StoreError>>;
+
+    /// Sets an exemption.
+    fn exempt(&self, exemption: Exemption) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// What is in the store.
+    fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>>;
+
+    /// Removes one step of what has expired: how many rows. Fewer than [`PURGE_STEP`] mean that nothing is left.
+    fn purge(&self, ages: Ages, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>>;
+}
+
+/// What a store counts.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Times that it stopped working.
+    pub faults: AtomicU64,
+    /// Times that it worked again.
+    pub recoveries: AtomicU64,
+    /// Corrupt files that were moved aside, and deleted ones that were made anew.
+    pub renewals: AtomicU64,
+}
+
+/// How many rows one step of a purge removes at most.
+pub const PURGE_STEP: usize = 500;
+
+/// Which rows. What is `None` lets everything through.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The client's key, or its last address.
+    pub client: Option<String>,
+    /// The sender's key, or the part of it that begins with `@`.
+    pub sender: Option<String>,
+    /// The recipient, or the part of it that begins with `@`.
+    pub recipient: Option<String>,
+    /// Only those that passed, or only those that wait.
+    pub passed: Option<bool>,
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
+/// A row of the greylist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The client's key.
+    pub client: String,
+    /// The sender's key.
+    pub sender: String,
+    /// The recipient.
+    pub recipient: String,
+    /// When its wait began.
+    pub first_seen: Timestamp,
+    /// The last attempt that was noted.
+    pub last_seen: Timestamp,
+    /// When it passed.
+    pub passed_at: Option<Timestamp>,
+    /// Deferred attempts.
+    pub deferred: u32,
+    /// Noted attempts that passed.
+    pub passed: u32,
+    /// The last client's address.
+    pub last_ip: Option<String>,
+    /// The last client's verified name.
+    pub last_name: Option<String>,
+    /// Where it comes from: `smtp`, `observe` …
+    pub origin: String,
+}
+
+/// An exemption of a recipient or a recipient domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exemption {
+    /// What kind.
+    pub kind: ExemptionKind,
+    /// The recipient's address or domain, in lower case.
+    pub value: String,
+    /// Until when; `None` for good.
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// Kinds of exemptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExemptionKind {
+    /// Not greylisted for a while, such as to wait for a code.
+    Open,
+    /// Greylisted where only those are who wish to be.
+    OptIn,
+    /// Never greylisted.
+    OptOut,
+}
+
+impl ExemptionKind {
+    /// The word in the table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::OptIn => "opt_in",
+            Self::OptOut => "opt_out",
+        }
+    }
+}
+
+/// What is in the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Rows that wait.
+    pub waiting: u64,
+    /// Rows that passed.
+    pub passed: u64,
+    /// Known clients.
+    pub known_clients: u64,
+    /// Rows that were removed without ever having come back.
+    pub never_returned: u64,
+    /// How long what passed had waited: upper bound in seconds, and how many.
+    pub delays: Vec<(u64, u64)>,
+}
+
+/// Why the store cannot be used.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The file cannot be opened or made.
+    CannotOpen(PathBuf, String),
+    /// Its schema is newer than this program knows.
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema's number.
+        found: i64,
+        /// The highest number known.
+        known: i64,
+    },
+    /// It belongs to another program.
+    Foreign(PathBuf),
+    /// The database failed; the words say how.
+    Failed(&'static str, String),
+    /// The store's thread is gone or has too much to do.
+    Busy(&'static str),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CannotOpen(path, why) => write!(f, "cannot open {}: {why}", path.display()),
+            Self::Newer { path, found, known } => write!(
+                f,
+                "{} has schema {found}, this version knows {known}: it was written by a newer mailward",
+                path.display()
+            ),
+            Self::Foreign(path) => write!(f, "{} is the database of another program", path.display()),
+            Self::Failed(what, why) => write!(f, "{what}: {why}"),
+            Self::Busy(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl StoreError {
+    /// The words for the answer to a mail.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::CannotOpen(..) => "cannot be opened",
+            Self::Newer { .. } => "newer schema",
+            Self::Foreign(_) => "another program's database",
+            Self::Failed(what, _) | Self::Busy(what) => what,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What an administrator asks of the store, and what it does to itself: list, pass, forget, statistics, purge.
+
+use super::count;
+use crate::{
+    greylist::Ages,
+    store::{Entry, Exemption, Filter, PURGE_STEP, Stats},
+    time::Timestamp,
+};
+use rusqlite::{Connection, Result, params};
+use std::time::Duration;
+
+/// The upper bounds of the classes of delay, in seconds.
+const DELAYS: [u64; 8] = [60, 240, 300, 600, 1_800, 3_600, 14_400, u64::MAX >> 1];
+
+/// What a filter lets through, with its five parameters.
+const MATCHES: &str = "(?1 IS NULL OR client = ?1 OR last_ip = ?1) \
+    AND (?2 IS NULL OR sender = ?2 OR (substr(?2, 1, 1) = '@' AND substr(sender, -length(?2)) = ?2)) \
+    AND (?3 IS NULL OR recipient = ?3 OR (substr(?3, 1, 1) = '@' AND substr(recipient, -length(?3)) = ?3)) \
+    AND (?4 IS NULL OR (passed_at IS NOT NULL) = ?4)";
+
+pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Entry>> {
+    let mut statement = connection.prepare(&format!(
+        "SELECT client, sender, recipient, first_seen, last_seen, passed_at, deferred, passed, last_ip, last_name, \
+         origin FROM greylist WHERE {MATCHES} ORDER BY last_seen DESC, client, sender, recipient LIMIT ?5"
+    ))?;
+    let limit = filter.limit.map_or(-1, i64::from);
+    let Filter { client, sender, recipient, passed, .. } = filter;
+    let rows = statement.query_map(params![client, sender, recipient, passed, limit], |row| {
+        Ok(Entry {
+            client: row.get(0)?,
+            sender: row.get(1)?,
+            recipient: row.get(2)?,
+            first_seen: Timestamp(row.get(3)?),
+            last_seen: Timestamp(row.get(4)?),
+            passed_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+            deferred: count(row, 6)?,
+            passed: count(row, 7)?,
+            last_ip: row.get(8)?,
+            last_name: row.get(9)?,
+            origin: row.get(10)?,
+        })
+    })?;
+    rows.collect()
+}
+
+pub(super) fn pass(connection: &Connection, filter: &Filter, now: Timestamp) -> Result<usize> {
+    let Filter { client, sender, recipient, .. } = filter;
+    connection.execute(
+        &format!("UPDATE greylist SET passed_at = ?5, last_seen = ?5 WHERE {MATCHES} AND passed_at IS NULL"),
+        params![client, sender, recipient, filter.passed, now.0],
+    )
+}
+
+pub(super) fn forget(connection: &Connection, filter: &Filter) -> Result<usize> {
+    let Filter { client, sender, recipient, passed, .. } = filter;
+    connection
+        .execute(&format!("DELETE FROM greylist WHERE {MATCHES}"), params![client, sender, recipient, passed])
+}
+
+pub(super) fn exempt(connection: &Connection, exemption: &Exemption) -> Result<()> {
+    let Exemption { kind, value, until, reason, created } = exemption;
+    connection.execute(
+        "INSERT INTO exemption (kind, value, until, reason, created) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (kind, value) DO UPDATE SET until = excluded.until, reason = excluded.reason, \
+         created = excluded.created",
+        params![kind.word(), value, until.map(|until| until.0), reason, created.0],
+    )?;
+    Ok(())
+}
+
+pub(super) fn stats(connection: &Connection) -> Result<Stats> {
+    let one = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    let mut delays = Vec::with_capacity(DELAYS.len());
+    let mut below = 0;
+    for bound in DELAYS {
+        let counted: i64 = connection.query_row(
+            "SELECT count(*) FROM greylist WHERE passed_at IS NOT NULL \
+             AND passed_at - first_seen >= ?1 AND passed_at - first_seen < ?2",
+            [i64::try_from(below).unwrap_or(i64::MAX), i64::try_from(bound).unwrap_or(i64::MAX)],
+            |row| row.get(0),
+        )?;
+        delays.push((bound, number(counted)));
+        below = bound;
+    }
+    Ok(Stats {
+        waiting: number(one("SELECT count(*) FROM greylist WHERE passed_at IS NULL")?),
+        passed: number(one("SELECT count(*) FROM greylist WHERE passed_at IS NOT NULL")?),
+        known_clients: number(one("SELECT count(*) FROM known_client")?),
+        never_returned: number(one(
+            "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'never_returned'",
+        )?),
+        delays,
+    })
+}
+
+/// One step: waiting rows first, since a flood writes those.
+pub(super) fn purge(connection: &Connection, ages: &Ages, now: Timestamp) -> Result<usize> {
+    let before = |age: Duration| now.0.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    let mut left = PURGE_STEP;
+    let mut step = |sql: &str, before: i64| -> Result<usize> {
+        let removed =
+            connection.prepare_cached(sql)?.execute(params![before, i64::try_from(left).unwrap_or(0)])?;
+        left = left.saturating_sub(removed);
+        Ok(removed)
+    };
+    let waiting = step(
+        "DELETE FROM greylist WHERE (client, sender, recipient) IN (SELECT client, sender, recipient FROM greylist \
+         WHERE passed_at IS NULL AND first_seen < ?1 ORDER BY first_seen LIMIT ?2)",
+        before(ages.waiting),
+    )?;
+    let passed = step(
+        "DELETE FROM greylist WHERE (client, sender, recipient) IN (SELECT client, sender, recipient FROM greylist \
+         WHERE passed_at IS NOT NULL AND last_seen < ?1 ORDER BY last_seen LIMIT ?2)",
+        before(ages.passed),
+    )?;
+    let known = step(
+        "DELETE FROM known_client WHERE (client, sender_domain) IN (SELECT client, sender_domain FROM known_client \
+         WHERE last_seen < ?1 ORDER BY last_seen LIMIT ?2)",
+        before(ages.known),
+    )?;
+    let correspondents = step(
+        "DELETE FROM correspondent WHERE (remote, local) IN (SELECT remote, local FROM correspondent \
+         WHERE last_sent < ?1 ORDER BY last_sent LIMIT ?2)",
+        before(ages.known),
+    )?;
+    let exempt = step(
+        "DELETE FROM exemption WHERE (kind, value) IN (SELECT kind, value FROM exemption WHERE until < ?1 LIMIT ?2)",
+        now.0,
+    )?;
+    if waiting > 0 {
+        connection
+            .prepare_cached(
+                "INSERT INTO meta (key, value) VALUES ('never_returned', ?1) \
+                 ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value",
+            )?
+            .execute([i64::try_from(waiting).unwrap_or(0)])?;
+    }
+    Ok(waiting + passed + known + correspondents + exempt)
+}
+
+/// The time of the last sign of life, in `meta`.
+pub(super) fn heartbeat(connection: &Connection) -> Result<Option<Timestamp>> {
+    let found: Option<i64> = connection.query_row(
+        "SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key = 'heartbeat'",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(found.map(Timestamp))
+}
+
+pub(super) fn beat(connection: &Connection, now: Timestamp) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO meta (key, value) VALUES ('heartbeat', ?1) \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([now.0])?;
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! The greylist in SQLite: one thread with the one connection that writes, commits in groups and cleans up behind itself.
+//!
+//! A failure is told to the mails that wait for an answer, logged once, and mended where that is possible: a deleted file
+//! is made anew, a corrupt one moved aside, everything else tried again.
+
+mod admin;
+mod observe;
+mod schema;
+mod upkeep;
+mod writer;
+
+use super::{Counters, Entry, Exemption, Filter, GreylistStore, Stats, StoreError};
+use crate::{
+    config::settings,
+    greylist::Ages,
+    lookup::greylist::{Greylisted, Observation, Outgoing},
+    time::{Clock, Timestamp},
+};
+use futures_util::future::BoxFuture;
+use rusqlite::{Connection, ErrorCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+};
+use tokio::sync::oneshot;
+use tracing::error;
+use writer::Writer;
+
+/// How many jobs may wait for the writer; more than sessions that a server has.
+const QUEUE: usize = 16_384;
+
+/// A database failure that is the administrator's own request: it gets its own answer.
+type Request = Box<dyn FnOnce(Result<&mut Connection, StoreError>) + Send>;
+
+/// What the writer is to do.
+enum Job {
+    Observe(Arc<Observation>, oneshot::Sender<Greylisted>),
+    Request(Request),
+}
+
+/// How long rows live, as the last reload said.
+type SharedAges = Arc<Mutex<Ages>>;
+
+/// The store. It opens its file at the first use, or at [`start`](Self::start).
+pub struct SqliteStore {
+    settings: settings::Greylist,
+    ages: Option<SharedAges>,
+    clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
+    writer: OnceLock<Option<SyncSender<Job>>>,
+}
+
+impl SqliteStore {
+    /// A store in the file of the settings. With `ages` it removes by itself what has expired.
+    pub fn new(settings: &settings::Greylist, ages: Option<Ages>, clock: Arc<dyn Clock>) -> Self {
+        let ages = ages.map(|ages| Arc::new(Mutex::new(ages)));
+        Self { settings: settings.clone(), ages, clock, counters: Arc::default(), writer: OnceLock::new() }
+    }
+
+    /// How long rows live from now on; only for a store that removes them by itself.
+    pub fn set_ages(&self, ages: Ages) {
+        if let Some(shared) = &self.ages {
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = ages;
+        }
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Opens the file now, so that what is wrong with it is logged now.
+    pub fn start(&self) {
+        self.writer();
+    }
+
+    /// Whether the file can be used by this version, without changing anything.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] and [`StoreError::Foreign`]; whatever else is wrong may be mended later.
+    pub fn check(settings: &settings::Greylist) -> Result<(), StoreError> {
+        match schema::open_to_read(settings) {
+            Err(error @ (StoreError::Newer { .. } | StoreError::Foreign(_))) => Err(error),
+            Ok(_) | Err(StoreError::CannotOpen(..) | StoreError::Failed(..) | StoreError::Busy(_)) => Ok(()),
+        }
+    }
+
+    fn writer(&self) -> Option<&SyncSender<Job>> {
+        let start = || {
+            let (sender, jobs) = sync_channel(QUEUE);
+            let writer = Writer::new(
+                self.settings.clone(),
+                self.ages.clone(),
+                self.clock.clone(),
+                self.counters.clone(),
+            );
+            let thread = thread::Builder::new().name("greylist".to_owned());
+            match thread.spawn(move || writer.run(&jobs)) {
+                Ok(_) => Some(sender),
+                Err(e) => {
+                    error!("the greylist has no thread: {e}");
+                    None
+                }
+            }
+        };
+        self.writer.get_or_init(start).as_ref()
+    }
+
+    fn send(&self, job: Job) -> Result<(), StoreError> {
+        let writer = self.writer().ok_or(StoreError::Busy("no thread"))?;
+        writer.try_send(job).map_err(|e| match e {
+            TrySendError::Full(_) => StoreError::Busy("too much to do"),
+            TrySendError::Disconnected(_) => StoreError::Busy("the writer has ended"),
+        })
+    }
+
+    /// Runs a request on the writer, in a transaction of its own.
+    fn request<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, StoreError>> {
+        let (answer, answered) = oneshot::channel();
+        let request: Request = Box::new(move |connection| {
+            let result = connection.and_then(|connection| {
+                let result = connection.transaction().and_then(|transaction| {
+                    let result = run(&transaction)?;
+                    transaction.commit()?;
+                    Ok(result)
+                });
+                result.map_err(|e| failed(&e))
+            });
+            // Whoever asked may be gone.
+            let _ = answer.send(result);
+        });
+        let sent = self.send(Job::Request(request));
+        Box::pin(async move {
+            sent?;
+            answered.await.unwrap_or(Err(StoreError::Busy("the writer has ended")))
+        })
+    }
+}
+
+impl GreylistStore for SqliteStore {
+    fn observe(&self, observation: Arc<Observation>) -> BoxFuture<'_, Greylisted> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.send(Job::Observe(observation, answer));
+        Box::pin(async move {
+            match sent {
+                Ok(()) => answered.await.unwrap_or(Greylisted::Unavailable("the writer has ended")),
+                Err(error) => Greylisted::Unavailable(error.words()),
+            }
+        })
+    }
+
+    fn peek(&self, observation: Arc<Observation>) -> BoxFuture<'_, Greylisted> {
+        let settings = self.settings.clone();
+        let look = move || match schema::open_to_read(&settings) {
+            Ok(Some(connection)) => observe::observe(&connection, &observation, None).map_err(|e| failed(&e)),
+            // Nobody has come yet.
+            Ok(None) => {
+                Ok(crate::greylist::judge::judge(&observation.terms, observation.brief, observation.now, &[])
+                    .said)
+            }
+            Err(error) => Err(error),
+        };
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(look).await {
+                Ok(Ok(said)) => said,
+                Ok(Err(error)) => Greylisted::Unavailable(error.words()),
+                Err(_) => Greylisted::Unavailable("the look into it failed"),
+            }
+        })
+    }
+
+    fn learn(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.request(move |connection| observe::learn(connection, &outgoing))
+    }
+
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        self.request(move |connection| admin::list(connection, &filter))
+    }
+
+    fn pass(&self, filter: Filter, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.request(move |connection| admin::pass(connection, &filter, now))
+    }
+
+    fn forget(&self, filter: Filter) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.request(move |connection| admin::forget(connection, &filter))
+    }
+
+    fn exempt(&self, exemption: Exemption) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.request(move |connection| admin::exempt(connection, &exemption))
+    }
+
+    fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>> {
+        self.request(admin::stats)
+    }
+
+    fn purge(&self, ages: Ages, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.request(move |connection| admin::purge(connection, &ages, now))
+    }
+}
+
+/// SQLite's error in our words.
+fn failed(error: &rusqlite::Error) -> StoreError {
+    let words = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LOCKED,
+        Some(ErrorCode::DiskFull) => FULL,
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "the database is read-only",
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => CORRUPT,
+        Some(ErrorCode::CannotOpen) => "the database cannot be opened",
+        Some(ErrorCode::SystemIoFailure) => "the disk fails",
+        Some(ErrorCode::OutOfMemory) => "out of memory",
+        _ => "the database fails",
+    };
+    StoreError::Failed(words, error.to_string())
+}
+
+/// What a lock is called in a [`StoreError::Failed`].
+const LOCKED: &str = "the database is locked";
+/// And a full disk.
+const FULL: &str = "the disk is full";
+/// What a corrupt file is called in a [`StoreError::Failed`].
+const CORRUPT: &str = "the database is corrupt";
+
+/// A count from a column that anybody may have written with sqlite3.
+fn count(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u32> {
+    let value: i64 = row.get(column)?;
+    Ok(u32::try_from(value.max(0)).unwrap_or(u32::MAX))
+}
+
+/// The path with something behind its name: `greylist.db-wal`.
+fn sidecar(path: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(end);
+    PathBuf::from(name)
+}

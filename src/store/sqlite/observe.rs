@@ -1,0 +1,230 @@
+//! One observation as one job: exemption, known clients, rows under every name, and what is written of it.
+
+use super::count;
+use crate::{
+    greylist::judge::{self, Known, Row, Ruling},
+    lookup::greylist::{Greylisted, Observation, Outgoing, Voucher, Wait},
+    store::networks::Networks,
+    time::Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+/// Judges an observation; with `networks` it is noted too.
+pub(super) fn observe(
+    connection: &Connection,
+    observation: &Observation,
+    networks: Option<&mut Networks>,
+) -> Result<Greylisted> {
+    let Observation { terms, now, .. } = observation;
+    if is_exempt(connection, observation)? {
+        return Ok(Greylisted::Exempt);
+    }
+    if is_correspondent(connection, observation)? {
+        return Ok(Greylisted::Correspondent);
+    }
+    for voucher in &observation.vouchers {
+        let Some(known) = known(connection, voucher)? else { continue };
+        if !judge::vouches(terms, voucher, &known, *now) {
+            continue;
+        }
+        if let Some(used) = judge::used(terms, &known, *now).filter(|_| networks.is_some()) {
+            write_known(connection, voucher, &used, observation)?;
+        }
+        return Ok(Greylisted::Known);
+    }
+    let mut rows = Vec::with_capacity(observation.clients.len());
+    for client in &observation.clients {
+        rows.push(row(connection, observation, client)?);
+    }
+    let found: Vec<Row> = rows.iter().flatten().copied().collect();
+    let ruling = judge::judge(terms, observation.brief, *now, &found);
+    match networks {
+        Some(networks) => note(connection, observation, networks, &rows, ruling),
+        None => Ok(ruling.said),
+    }
+}
+
+/// Writes what a ruling leaves. `rows` are what was found under each of the client's names.
+fn note(
+    connection: &Connection,
+    observation: &Observation,
+    networks: &mut Networks,
+    rows: &[Option<Row>],
+    Ruling { said, row }: Ruling,
+) -> Result<Greylisted> {
+    let Observation { terms, now, network, .. } = observation;
+    let Some(strongest) = observation.clients.first() else { return Ok(said) };
+    if let Greylisted::Waits { left, why: Wait::New } = said
+        && rows.iter().all(Option::is_none)
+    {
+        if !networks.has_room(network, *now, terms.waiting_limit) {
+            return Ok(Greylisted::Waits { left, why: Wait::TooMany });
+        }
+        networks.begins(network);
+    }
+    let own = rows.first().copied().flatten();
+    let only_used = said == Greylisted::Passed && own.is_some_and(|own| own.passed_at.is_some());
+    if only_used && own.is_some_and(|own| !judge::apart(terms, own.last_seen, *now)) {
+        return Ok(said);
+    }
+    write_row(connection, observation, strongest, &row)?;
+    // Rows that wait under weaker names have become this one.
+    for (client, weaker) in observation.clients.iter().zip(rows).skip(1) {
+        if weaker.is_some_and(|row| row.passed_at.is_none()) {
+            forget(connection, observation, client)?;
+        }
+    }
+    if let Greylisted::Opened { .. } = said {
+        networks.passes(network);
+        for voucher in &observation.vouchers {
+            let known = known(connection, voucher)?;
+            if let Some(counted) = judge::counted(terms, known.as_ref(), *now) {
+                write_known(connection, voucher, &counted, observation)?;
+            }
+        }
+    }
+    Ok(said)
+}
+
+fn is_exempt(connection: &Connection, observation: &Observation) -> Result<bool> {
+    let Observation { recipient, now, terms, .. } = observation;
+    let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let mut statement = connection.prepare_cached(
+        "SELECT kind FROM exemption WHERE kind IN ('open', 'opt_in', 'opt_out') AND value IN (?1, ?2) \
+         AND (until IS NULL OR until > ?3)",
+    )?;
+    let mut kinds = statement.query(params![recipient, domain, now.0])?;
+    let mut opted_in = false;
+    while let Some(row) = kinds.next()? {
+        match row.get_ref(0)?.as_str().unwrap_or_default() {
+            "opt_in" => opted_in = true,
+            _ => return Ok(true),
+        }
+    }
+    Ok(terms.opt_in && !opted_in)
+}
+
+fn is_correspondent(connection: &Connection, observation: &Observation) -> Result<bool> {
+    let Observation { correspondent, recipient, now, terms, .. } = observation;
+    if correspondent.is_empty() {
+        return Ok(false);
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT last_sent FROM correspondent WHERE remote = ?1 AND local = ?2")?;
+    let sent: Option<i64> = statement.query_row([correspondent, recipient], |row| row.get(0)).optional()?;
+    Ok(sent.is_some_and(|sent| judge::since(Timestamp(sent), *now) <= terms.known_max_age))
+}
+
+/// Remembers whom a local user wrote to.
+pub(super) fn learn(connection: &Connection, outgoing: &Outgoing) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO correspondent (remote, local, last_sent, sent) VALUES (?1, ?2, ?3, 1) \
+         ON CONFLICT (remote, local) DO UPDATE SET last_sent = excluded.last_sent, sent = sent + 1",
+    )?;
+    for remote in &outgoing.remote {
+        statement.execute(params![remote, outgoing.local, outgoing.now.0])?;
+    }
+    Ok(())
+}
+
+fn known(connection: &Connection, voucher: &Voucher) -> Result<Option<Known>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT passes, last_pass, first_seen, last_seen, hits FROM known_client \
+         WHERE client = ?1 AND sender_domain = ?2",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Known {
+            passes: count(row, 0)?,
+            last_pass: Timestamp(row.get(1)?),
+            first_seen: Timestamp(row.get(2)?),
+            last_seen: Timestamp(row.get(3)?),
+            hits: count(row, 4)?,
+        })
+    };
+    statement.query_row([&voucher.client, &voucher.sender_domain], read).optional()
+}
+
+fn write_known(
+    connection: &Connection,
+    voucher: &Voucher,
+    known: &Known,
+    observation: &Observation,
+) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO known_client (client, sender_domain, passes, last_pass, first_seen, last_seen, hits, origin) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+         ON CONFLICT (client, sender_domain) DO UPDATE SET passes = excluded.passes, \
+         last_pass = excluded.last_pass, first_seen = excluded.first_seen, last_seen = excluded.last_seen, \
+         hits = excluded.hits",
+    )?;
+    let Known { passes, last_pass, first_seen, last_seen, hits } = known;
+    statement.execute(params![
+        voucher.client,
+        voucher.sender_domain,
+        passes,
+        last_pass.0,
+        first_seen.0,
+        last_seen.0,
+        hits,
+        origin(observation)
+    ])?;
+    Ok(())
+}
+
+fn row(connection: &Connection, observation: &Observation, client: &str) -> Result<Option<Row>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT first_seen, last_seen, passed_at, deferred, passed FROM greylist \
+         WHERE client = ?1 AND sender = ?2 AND recipient = ?3",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Row {
+            first_seen: Timestamp(row.get(0)?),
+            last_seen: Timestamp(row.get(1)?),
+            passed_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+            deferred: count(row, 3)?,
+            passed: count(row, 4)?,
+        })
+    };
+    statement.query_row([client, &observation.sender, &observation.recipient], read).optional()
+}
+
+fn write_row(connection: &Connection, observation: &Observation, client: &str, row: &Row) -> Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO greylist (client, sender, recipient, first_seen, last_seen, passed_at, deferred, passed, \
+         last_ip, last_name, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+         ON CONFLICT (client, sender, recipient) DO UPDATE SET first_seen = excluded.first_seen, \
+         last_seen = excluded.last_seen, passed_at = excluded.passed_at, deferred = excluded.deferred, \
+         passed = excluded.passed, last_ip = excluded.last_ip, last_name = excluded.last_name, \
+         origin = CASE excluded.origin WHEN 'smtp' THEN 'smtp' ELSE origin END",
+    )?;
+    let Observation { sender, recipient, address, name, .. } = observation;
+    let name = (!name.is_empty()).then_some(name);
+    let Row { first_seen, last_seen, passed_at, deferred, passed } = row;
+    let passed_at = passed_at.map(|at| at.0);
+    let origin = origin(observation);
+    statement.execute(params![
+        client,
+        sender,
+        recipient,
+        first_seen.0,
+        last_seen.0,
+        passed_at,
+        deferred,
+        passed,
+        address,
+        name,
+        origin
+    ])?;
+    Ok(())
+}
+
+fn forget(connection: &Connection, observation: &Observation, client: &str) -> Result<()> {
+    let mut statement = connection
+        .prepare_cached("DELETE FROM greylist WHERE client = ?1 AND sender = ?2 AND recipient = ?3")?;
+    statement.execute([client, &observation.sender, &observation.recipient])?;
+    Ok(())
+}
+
+fn origin(observation: &Observation) -> &'static str {
+    if observation.observed { "observe" } else { "smtp" }
+}

@@ -1,0 +1,265 @@
+//! The thread that writes: jobs in groups, one commit a group, answers after it.
+
+use super::{
+    CORRUPT, FULL, Job, LOCKED, SharedAges, failed, observe::observe, schema, sidecar, upkeep::Upkeep,
+};
+use crate::{
+    config::settings,
+    lookup::greylist::{Greylisted, Observation},
+    store::{Counters, StoreError, networks::Networks},
+    time::Clock,
+};
+use rusqlite::{Connection, FileControl, TransactionBehavior};
+use std::{
+    fs, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+use tokio::{sync::oneshot, time::Instant};
+use tracing::{error, info, warn};
+
+/// How many jobs one commit takes at most.
+const GROUP: usize = 256;
+/// How long a store that cannot be opened is left alone.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long a lock is waited for while it is known to be held: the mails of the time before have waited long enough.
+const SHORT_PATIENCE: Duration = Duration::from_millis(50);
+
+/// An observation and who waits for it.
+type Waiting = (Arc<Observation>, oneshot::Sender<Greylisted>);
+
+/// The thread's state.
+pub(super) struct Writer {
+    settings: settings::Greylist,
+    clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
+    connection: Option<Connection>,
+    networks: Networks,
+    upkeep: Option<Upkeep>,
+    /// What is wrong, as it was logged; `None` while all is well.
+    fault: Option<&'static str>,
+    tried: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        settings: settings::Greylist,
+        ages: Option<SharedAges>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let upkeep = ages.map(|ages| Upkeep::new(ages, clock.clone()));
+        Self {
+            settings,
+            clock,
+            counters,
+            connection: None,
+            networks: Networks::default(),
+            upkeep,
+            fault: None,
+            tried: None,
+        }
+    }
+
+    /// Works until nobody can send any more.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+        let _ = self.open();
+        // A bug must not end greylisting until the next restart: who waits is told, the file is opened anew.
+        while catch_unwind(AssertUnwindSafe(|| self.work(jobs))).is_err() {
+            error!("bug: the greylist's writer panicked; it begins anew");
+            self.connection = None;
+        }
+    }
+
+    fn work(&mut self, jobs: &Receiver<Job>) {
+        loop {
+            let pause = self.upkeep.as_ref().map_or(Duration::from_secs(3_600), Upkeep::due_in);
+            let mut next = match jobs.recv_timeout(pause) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let mut group = Vec::new();
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Observe(observation, answer) => group.push((observation, answer)),
+                    Job::Request(request) => {
+                        self.observe(mem::take(&mut group));
+                        request(self.open());
+                    }
+                }
+                if group.len() < GROUP {
+                    next = jobs.try_recv().ok();
+                }
+            }
+            self.observe(group);
+            self.maintain();
+        }
+    }
+
+    /// One group: commits it, then answers.
+    fn observe(&mut self, group: Vec<Waiting>) {
+        if group.is_empty() {
+            return;
+        }
+        let (mut observations, mut answers) = (Vec::new(), Vec::new());
+        for (observation, answer) in group {
+            observations.push(observation);
+            answers.push(answer);
+        }
+        let result = self.committed(&observations);
+        let said = result.unwrap_or_else(|error| {
+            let words = error.words();
+            self.failed(error);
+            vec![Greylisted::Unavailable(words); answers.len()]
+        });
+        for (answer, said) in answers.into_iter().zip(said) {
+            // A session may have given up at its deadline.
+            let _ = answer.send(said);
+        }
+    }
+
+    fn committed(&mut self, observations: &[Arc<Observation>]) -> Result<Vec<Greylisted>, StoreError> {
+        self.open()?;
+        let Self { connection, networks, .. } = self;
+        let Some(connection) = connection else { return Err(StoreError::Busy("it is not open")) };
+        let mut write = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut said = Vec::with_capacity(observations.len());
+            for observation in observations {
+                said.push(observe(&transaction, observation, Some(networks))?);
+            }
+            transaction.commit()?;
+            Ok(said)
+        };
+        let said = write().map_err(|e| failed(&e))?;
+        self.recovered();
+        Ok(said)
+    }
+
+    /// The connection, opened if there is none. A file that was deleted or replaced under us is left.
+    fn open(&mut self) -> Result<&mut Connection, StoreError> {
+        if self.connection.as_ref().is_some_and(has_moved) {
+            add(&self.counters.renewals);
+            warn!("{} was deleted or replaced: it is made anew", self.settings.path.display());
+            self.connection = None;
+        }
+        if self.connection.is_none() {
+            let now = now();
+            if let (Some(fault), Some(tried)) = (self.fault, self.tried)
+                && now.duration_since(tried) < PAUSE
+            {
+                return Err(StoreError::Busy(fault));
+            }
+            self.tried = Some(now);
+            match self.opened() {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => {
+                    let words = error.words();
+                    self.failed(error);
+                    return Err(StoreError::Busy(words));
+                }
+            }
+        }
+        self.connection.as_mut().ok_or(StoreError::Busy("it is not open"))
+    }
+
+    /// Opens the file; a corrupt one is moved aside first.
+    fn opened(&mut self) -> Result<Connection, StoreError> {
+        match schema::open(&self.settings, schema::MIGRATIONS) {
+            Err(StoreError::Failed(CORRUPT, why)) => {
+                self.move_aside(&why);
+                schema::open(&self.settings, schema::MIGRATIONS)
+            }
+            result => result,
+        }
+    }
+
+    /// Keeps a corrupt file for whoever wants to look into it.
+    fn move_aside(&mut self, why: &str) {
+        self.connection = None;
+        add(&self.counters.renewals);
+        let path = &self.settings.path;
+        let end = format!(".corrupt-{}", self.clock.now().0);
+        for part in ["", "-wal", "-shm"] {
+            let (from, to) = (sidecar(path, part), sidecar(path, &format!("{end}{part}")));
+            if from.exists()
+                && let Err(e) = fs::rename(&from, &to)
+            {
+                error!("cannot move {} aside: {e}", from.display());
+            }
+        }
+        let aside = sidecar(path, &end);
+        error!("{} is corrupt ({why}): moved aside as {}, a new one begins", path.display(), aside.display());
+    }
+
+    /// Says a fault once, and mends what can be mended.
+    fn failed(&mut self, error: StoreError) {
+        if let StoreError::Failed(CORRUPT, why) = &error {
+            self.move_aside(why);
+            return;
+        }
+        let words = error.words();
+        if let StoreError::Busy(_) = error {
+            return;
+        }
+        if self.fault != Some(words) {
+            error!("the greylist cannot be used, on_store_failure decides: {error}");
+            // Another fault on top of one is no second outage.
+            if self.fault.replace(words).is_none() {
+                add(&self.counters.faults);
+            }
+        }
+        // SQLite opens for reading what it cannot open for writing, and would stay so: a new try may fare better. A lock
+        // or a full disk goes away under an open file.
+        if words != LOCKED && words != FULL {
+            self.connection = None;
+        }
+        if let Some(connection) = &self.connection {
+            let _ = connection.busy_timeout(SHORT_PATIENCE.min(self.settings.busy_timeout));
+        }
+    }
+
+    fn recovered(&mut self) {
+        if self.fault.take().is_some() {
+            add(&self.counters.recoveries);
+            info!("the greylist works again");
+            if let Some(connection) = &self.connection {
+                let _ = connection.busy_timeout(self.settings.busy_timeout);
+            }
+        }
+    }
+
+    fn maintain(&mut self) {
+        let Some(mut upkeep) = self.upkeep.take() else { return };
+        if upkeep.due_in().is_zero() {
+            let result = match self.open() {
+                Ok(connection) => upkeep.step(connection).map_err(|e| failed(&e)),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
+                upkeep.pause();
+                self.failed(error);
+            }
+        }
+        self.upkeep = Some(upkeep);
+    }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn has_moved(connection: &Connection) -> bool {
+    let mut moved = 0;
+    connection.file_control(None::<&str>, FileControl::HasMoved(&mut moved)).is_ok() && moved != 0
+}
+
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,168 @@
+//! `profile = "postgrey"` against postgrey itself: the same attempts at the same times, the same verdicts.
+//!
+//! Left out are what are faults of postgrey: a clock that goes back, and addresses that stop its daemon.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a fault in here is a failed test"
+)]
+
+mod support;
+
+use mailward::{greylist::Settings, store::sqlite::SqliteStore, time::FixedClock};
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::Path as File,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+use support::{directory::Directory, greylist::passes};
+
+const PROGRAM: &str = "/usr/sbin/postgrey";
+/// Rounds of 1,000 attempts, each with a database of its own.
+const ROUNDS: u64 = 4;
+
+/// A running postgrey.
+struct Postgrey {
+    child: Child,
+    stream: BufReader<UnixStream>,
+}
+
+impl Postgrey {
+    fn start(directory: &File) -> Self {
+        let at = |name: &str, file: &str| format!("--{name}={}", directory.join(file).display());
+        let mut child = Command::new(PROGRAM)
+            .args([at("unix", "socket"), at("dbdir", ""), at("pidfile", "pid")])
+            .args(["--user=root", "--group=root", "--whitelist-clients=/dev/null"])
+            .args(["--whitelist-recipients=/dev/null"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        // It gives up its rights when it has bound its socket.
+        assert!(lines.any(|line| line.unwrap().starts_with("Setting gid")), "postgrey does not start");
+        std::thread::spawn(move || lines.for_each(drop));
+        let stream = BufReader::new(UnixStream::connect(directory.join("socket")).unwrap());
+        Self { child, stream }
+    }
+
+    /// Whether it lets an attempt pass.
+    fn passes(&mut self, attempt: &Attempt) -> bool {
+        let Attempt { at, address, sender, recipient } = attempt;
+        let request = format!(
+            "request=smtpd_access_policy\nclient_address={address}\nclient_name=unknown\nsender={sender}\n\
+             recipient={recipient}\npolicy_test_time={at}\n\n"
+        );
+        self.stream.get_mut().write_all(request.as_bytes()).unwrap();
+        let (mut action, mut end) = (String::new(), String::new());
+        self.stream.read_line(&mut action).unwrap();
+        self.stream.read_line(&mut end).unwrap();
+        assert!(action.starts_with("action=") && end == "\n", "{action}{end}");
+        !action.starts_with("action=DEFER_IF_PERMIT")
+    }
+}
+
+impl Drop for Postgrey {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Debug)]
+struct Attempt {
+    at: i64,
+    address: String,
+    sender: String,
+    recipient: String,
+}
+
+/// Numbers that look random and are the same in every run (xorshift64*).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(number).unwrap() % bound
+    }
+
+    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+        all[self.below(all.len())]
+    }
+}
+
+/// The next attempt: few enough names that they meet again, and steps of time around every limit.
+fn attempt(numbers: &mut Numbers, at: &mut i64) -> Attempt {
+    const STEPS: [i64; 14] = [0, 1, 7, 60, 150, 299, 300, 301, 1_800, 3_599, 3_600, 40_000, 172_799, 172_801];
+    // Long steps are rare, or nothing would ever be remembered.
+    let bound = if numbers.below(20) == 0 { STEPS.len() } else { 11 };
+    *at += STEPS[numbers.below(bound)];
+    let addresses =
+        ["192.0.2.1", "192.0.2.99", "198.51.100.1", "2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"];
+    let locals = [
+        "bob",
+        "Bob",
+        "bob+x",
+        "bob+y",
+        "list-1",
+        "list-22",
+        "list-x1",
+        "n_123",
+        "n_124",
+        "7.8",
+        "prvs=1234abcdef=bob",
+        "prvs=bob=1234abcdef",
+        "prvs=a=b",
+        "prvs=a=b=c",
+        "a=b",
+    ];
+    let domain = numbers.of(&["a.example", "B.example"]);
+    let sender = match numbers.below(16) {
+        0 => String::new(),
+        1 => "local".to_owned(),
+        _ => format!("{}@{domain}", numbers.of(&locals)),
+    };
+    let recipient = numbers.of(&["to@rcpt.example", "To@rcpt.example", "other+x@rcpt.example"]).to_owned();
+    // Half of them from clients that come too rarely to be known soon.
+    let address = match numbers.below(2) {
+        0 => numbers.of(&addresses).to_owned(),
+        _ => format!("10.0.{}.{}", numbers.below(40), numbers.below(3)),
+    };
+    Attempt { at: *at, address, sender, recipient }
+}
+
+#[tokio::test]
+async fn random_attempts_have_postgrey_s_verdicts() {
+    if !File::new(PROGRAM).exists() || !rustix::process::getuid().is_root() {
+        let why = "random_attempts_have_postgrey_s_verdicts: no postgrey, or not root";
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+        return support::postfix::say(&format!("SKIPPED {why}"));
+    }
+    let settings = Settings::postgrey();
+    let mut passed = 0;
+    for round in 1..=ROUNDS {
+        let directory = Directory::new();
+        let mut postgrey = Postgrey::start(directory.path());
+        let path = directory.path().join("greylist.db");
+        let file = mailward::config::settings::Greylist { path, ..Default::default() };
+        let store = SqliteStore::new(&file, None, Arc::new(FixedClock::default()));
+        let (mut numbers, mut at) = (Numbers(round), 1_000_000_000);
+        for number in 0..1_000 {
+            let attempt = attempt(&mut numbers, &mut at);
+            let theirs = postgrey.passes(&attempt);
+            let Attempt { at, address, sender, recipient } = &attempt;
+            let ours = passes(&store, &settings, *at, (address, ""), (sender, recipient)).await;
+            assert_eq!(ours, theirs, "round {round}, attempt {number}: {attempt:?}");
+            passed += usize::from(ours);
+        }
+    }
+    assert!((500..3_500).contains(&passed), "both verdicts happen often: {passed} of 4000 passed");
+}

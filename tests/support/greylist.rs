@@ -1,0 +1,114 @@
+//! Attempts and stores for the tests of the greylist.
+
+use super::directory::Directory;
+use mailward::{
+    config::settings,
+    decision::Deferrals,
+    greylist::Settings,
+    lookup::greylist::{Greylisted, Observation, Terms, Voucher},
+    request::{
+        DecisionId, Event, Request, Stage,
+        envelope::{Envelope, Path},
+        session::{Identity, Session},
+        subject::Subject,
+    },
+    store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
+    time::{FixedClock, Timestamp},
+};
+use std::{sync::Arc, time::Duration};
+
+/// The time of the first attempts.
+pub const T: i64 = 1_146_441_600;
+
+/// A store's settings in a directory of the test's own.
+pub fn settings(directory: &Directory) -> settings::Greylist {
+    settings::Greylist {
+        path: directory.path().join("greylist.db"),
+        busy_timeout: Duration::from_millis(20),
+        ..settings::Greylist::default()
+    }
+}
+
+/// The store of these settings; its clock stands still at [`T`].
+pub fn sqlite(directory: &Directory) -> SqliteStore {
+    SqliteStore::new(&settings(directory), None, Arc::new(FixedClock::at(Timestamp(T))))
+}
+
+/// An attempt of `192.0.2.1`, some seconds after T.
+pub fn attempt(sender: &str, after: i64) -> Observation {
+    let (_, domain) = sender.rsplit_once('@').unwrap_or(("", ""));
+    let voucher = |client: &str, sender_domain: &str, passes| Voucher {
+        client: client.to_owned(),
+        sender_domain: sender_domain.to_owned(),
+        passes,
+    };
+    Observation {
+        clients: vec!["192.0.2.0/24".to_owned()],
+        network: "192.0.2.0/24".to_owned(),
+        sender: sender.to_owned(),
+        recipient: "to@rcpt.example".to_owned(),
+        vouchers: vec![voucher("192.0.2.1", "", 2), voucher("192.0.2.0/24", domain, 1)],
+        address: "192.0.2.1".to_owned(),
+        name: String::new(),
+        now: Timestamp(T + after),
+        observed: false,
+        brief: false,
+        correspondent: sender.to_owned(),
+        terms: Terms::default(),
+    }
+}
+
+/// What the store says, in few words.
+pub async fn say(store: &dyn GreylistStore, observation: Observation) -> String {
+    match store.observe(Arc::new(observation)).await {
+        Greylisted::Waits { left, why } => format!("{why:?} {}", left.as_secs()),
+        Greylisted::Opened { waited } => format!("opened {}", waited.as_secs()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// All rows.
+pub async fn rows(store: &dyn GreylistStore) -> Vec<Entry> {
+    store.list(Filter::default()).await.unwrap()
+}
+
+/// What it says to several attempts, each with its time after T.
+pub async fn says(store: &dyn GreylistStore, steps: &[(&str, i64, &str)]) {
+    for (sender, after, want) in steps {
+        assert_eq!(say(store, attempt(sender, *after)).await, *want, "{sender} {after}");
+    }
+}
+
+/// Whether an attempt passes by these settings: a client's address and verified name (empty: none), sender and recipient.
+pub async fn passes(
+    store: &SqliteStore,
+    settings: &Settings,
+    at: i64,
+    (address, name): (&str, &str),
+    (sender, recipient): (&str, &str),
+) -> bool {
+    let mut session = Session::default();
+    session.client.address = Some(address.parse().unwrap());
+    if !name.is_empty() {
+        session.client.identity = Identity::verified(name);
+    }
+    let envelope = Envelope { sender: Some(Path::new(sender)), ..Envelope::default() };
+    let (recipient, carried) = (Path::new(recipient), Deferrals::default());
+    let now = Timestamp(at);
+    let request = Request {
+        id: DecisionId { at: now, count: 1 },
+        event: Event::Rcpt,
+        stage: Stage::Recipient,
+        subject: Subject::Recipient,
+        session: &session,
+        envelope: &envelope,
+        recipient: Some(&recipient),
+        now,
+        carried: &carried,
+    };
+    let observation = settings.observation(&request, false).unwrap();
+    match store.observe(Arc::new(observation)).await {
+        Greylisted::Unavailable(why) => panic!("{why}"),
+        said => !matches!(said, Greylisted::Waits { .. }),
+    }
+}
