@@ -6,6 +6,7 @@ mod explain;
 mod greylist;
 mod postfix;
 mod restrictions;
+mod restrictions_man;
 mod run;
 
 use clap::{Parser, Subcommand};

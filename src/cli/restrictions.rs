@@ -1,6 +1,6 @@
 //! `mailward restrictions`: what can stand in a restriction list, and the manual of each.
 
-use super::{Exit, columns};
+use super::{Exit, columns, restrictions_man};
 use crate::{
     config::did_you_mean,
     request::Event,
@@ -12,13 +12,18 @@ use std::io::{self, Write};
 
 /// List what can stand in a restriction list, or explain one.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mailward restrictions reject_unknown_helo_hostname")]
+#[command(
+    after_help = "Example:\n  mailward restrictions reject_unknown_helo_hostname\n  mailward restrictions --man | man -l -"
+)]
 pub(super) struct Args {
     /// The restriction to explain; old names are understood
     name: Option<String>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
+    /// Print all of them as the manual page mailward-restrictions(5)
+    #[arg(long, conflicts_with_all = ["name", "json"])]
+    man: bool,
 }
 
 /// What `--json` prints of a restriction.
@@ -40,7 +45,7 @@ impl From<&Kind> for Shown {
 
 /// Runs the command.
 pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
-    let Some(name) = &args.name else { return list(args.json, out) };
+    let Some(name) = &args.name else { return list(args, out) };
     let Some(kind) = restriction::find(name) else { return unknown(name, err) };
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &Shown::from(kind))?;
@@ -52,10 +57,14 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::
 }
 
 /// By the stage from which on each has something to look at, and by name.
-fn list(json: bool, out: &mut dyn Write) -> io::Result<Exit> {
+fn list(args: &Args, out: &mut dyn Write) -> io::Result<Exit> {
     let mut kinds: Vec<&Kind> = restriction::registry().collect();
     kinds.sort_by_key(|kind| (kind.needs, kind.name));
-    if json {
+    if args.man {
+        restrictions_man::write(&kinds, out)?;
+        return Ok(Exit::Success);
+    }
+    if args.json {
         serde_json::to_writer_pretty(&mut *out, &kinds.into_iter().map(Shown::from).collect::<Vec<_>>())?;
         writeln!(out)?;
         return Ok(Exit::Success);
@@ -77,7 +86,7 @@ fn list(json: bool, out: &mut dyn Write) -> io::Result<Exit> {
 
 /// Where the restrictions that need an event first make sense. With delay_reject the lists before it run at RCPT TO, so
 /// that they may stand there too.
-fn heading(needs: Event) -> &'static str {
+pub(super) fn heading(needs: Event) -> &'static str {
     match needs {
         Event::Connect => "From the client list on (what is known at CONNECT):",
         Event::Helo => "From the helo list on (HELO):",
