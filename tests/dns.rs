@@ -87,7 +87,7 @@ async fn every_kind_of_answer_is_told_apart() {
         ("NS broken.example", "malformed reply"),
         ("TXT broken.example", "malformed reply"),
         ("A partly.example", "192.0.2.1"),
-        ("TXT control.example", "a?b?[31m"),
+        ("TXT control.example", "a b [31m"),
         ("A formerr.example", "not understood by the server (FORMERR)"),
         ("A notimp.example", "not implemented by the server (NOTIMP)"),
         ("A servfail.example", "server failure (SERVFAIL)"),

@@ -11,6 +11,7 @@ use crate::{
         session::{Identity, Login, NameStatus, Session, Tls},
         subject::Subject,
     },
+    restriction::known_lists::without_key,
     server::{Running, Server, decide, watch::ListState},
     smtp::{helo::Helo, text::escaped},
     time::{Clock, SystemClock},
@@ -260,6 +261,7 @@ fn print(
 /// The DNS lists that are not believed, and why.
 fn print_lists(lists: &[ListState], out: &mut dyn Write) -> Result<(), Failure> {
     for ListState { list: ListUse { zone, origin, .. }, state } in lists {
+        let zone = without_key(zone.as_str()).unwrap_or(zone.as_str());
         match state {
             State::SetAside(trouble) => {
                 writeln!(out, "list {zone} ({origin}) is set aside: it {trouble}; {}", trouble.advice())?;

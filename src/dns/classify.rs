@@ -224,7 +224,8 @@ fn hostname(name: &Name) -> Option<Arc<str>> {
     (domain::valid_hostname(&text) || domain::is_address(&text)).then(|| text.into())
 }
 
-/// The strings of a TXT record, joined; what is not printable is a question mark, as in Postfix.
+/// The strings of a TXT record, joined; each byte that is not printable ASCII is a blank, as in Postfix
+/// (dns_lookup.c dns_get_rr()).
 fn text(mut data: &[u8]) -> Option<Arc<str>> {
     let mut joined = Vec::with_capacity(data.len());
     while let Some((&length, rest)) = data.split_first() {
@@ -232,13 +233,8 @@ fn text(mut data: &[u8]) -> Option<Arc<str>> {
         joined.extend_from_slice(string);
         data = rest;
     }
-    let text = String::from_utf8_lossy(&joined);
-    Some(
-        text.chars()
-            .map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '?' } else { c })
-            .collect::<String>()
-            .into(),
-    )
+    let printable = |byte: u8| if matches!(byte, b' '..=b'~') { char::from(byte) } else { ' ' };
+    Some(joined.into_iter().map(printable).collect::<String>().into())
 }
 
 #[cfg(test)]

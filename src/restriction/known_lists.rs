@@ -76,6 +76,7 @@ static SPAMHAUS: &[(&str, ListKind, &str)] = &[
 
 /// Kind and filter of a Spamhaus list, public or with a customer's key.
 pub(super) fn spamhaus(zone: &str) -> Option<(ListKind, &'static str)> {
+    let zone = zone.to_ascii_lowercase();
     let list = match zone.strip_suffix(".dq.spamhaus.net") {
         Some(list) => list.rsplit('.').next()?,
         None => zone.strip_suffix(".spamhaus.org")?,
@@ -87,15 +88,18 @@ pub(super) fn spamhaus(zone: &str) -> Option<(ListKind, &'static str)> {
 static KEYED: &[&str] = &["dq.spamhaus.net", "mail.abusix.zone"];
 
 /// A list's name without its customer's key; `None` if there is none in it.
-pub(super) fn without_key(zone: &str) -> Option<&str> {
+pub fn without_key(zone: &str) -> Option<&str> {
     let suffix = KEYED.iter().find(|suffix| is_within(zone, suffix) && zone.len() > suffix.len())?;
     let above = &zone[..zone.len() - suffix.len() - 1];
     let (key, list) = above.rsplit_once('.')?;
     Some(&zone[zone.len() - suffix.len() - 1 - list.len()..]).filter(|_| !key.is_empty())
 }
 
+/// In any case of letters: a name is looked at as the administrator wrote it.
 fn is_within(zone: &str, above: &str) -> bool {
-    zone.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    let Some(at) = zone.len().checked_sub(above.len()) else { return false };
+    let Some((rest, end)) = zone.split_at_checked(at) else { return false };
+    end.eq_ignore_ascii_case(above) && (rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -130,6 +134,7 @@ mod tests {
             ("secret.zen.dq.spamhaus.net", Some("zen.dq.spamhaus.net"), Some("127.0.0.[2..11]")),
             ("a.b.dbl.dq.spamhaus.net", Some("dbl.dq.spamhaus.net"), Some("127.0.1.[2..99]")),
             ("secret.combined.mail.abusix.zone", Some("combined.mail.abusix.zone"), None),
+            ("Secret.ZEN.DQ.Spamhaus.NET", Some("ZEN.DQ.Spamhaus.NET"), Some("127.0.0.[2..11]")),
             ("zen.dq.spamhaus.net", None, Some("127.0.0.[2..11]")),
             ("dq.spamhaus.net", None, None),
             ("zen.spamhaus.org", None, Some("127.0.0.[2..11]")),

@@ -13,7 +13,7 @@ pub mod elsewhere;
 mod envelope_address;
 mod greylist;
 mod helo_literal;
-mod known_lists;
+pub mod known_lists;
 pub mod list;
 mod permit;
 mod permit_dnswl;

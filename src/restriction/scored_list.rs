@@ -100,8 +100,12 @@ impl ScoredList {
                 None => lookups.a(Some(query))?,
             };
             asked.insert(query, answer);
-            if let DnsAnswer::SetAside = answer {
-                hits.push(format!("{} set aside", site.list.shown()));
+            match answer {
+                DnsAnswer::SetAside => hits.push(format!("{} set aside", site.list.shown())),
+                DnsAnswer::Temporary(why) | DnsAnswer::Failed(why) => {
+                    hits.push(format!("{} no answer: {why}", site.list.shown()));
+                }
+                DnsAnswer::Records(_) | DnsAnswer::NotFound | DnsAnswer::NullMx | DnsAnswer::Invalid => {}
             }
             if !site.list.counts(answer.records()) {
                 continue;

@@ -138,7 +138,13 @@ fn inet(place: &str) -> Option<Endpoint> {
 
 /// Whether a path leads into `private/` of a Postfix queue directory.
 fn is_private(path: &str) -> bool {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
     let absolute = path.starts_with('/');
     (!absolute && parts.first() == Some(&"private"))
         || parts.windows(2).any(|pair| pair[0].starts_with("postfix") && pair[1] == "private")

@@ -113,6 +113,10 @@ fn faulty_arguments_name_their_place_and_the_way_out() {
         ("inet:a:+5", format!("23+9 error: `inet:a:+5` is no policy service {NO}")),
         ("unix:private/policy", format!("23+19 error: `private/policy` {PRIVATE}")),
         (
+            "unix:/var/spool/postfix/public/../private/policy",
+            format!("23+48 error: `/var/spool/postfix/public/../private/policy` {PRIVATE}"),
+        ),
+        (
             "unix:/var/spool/postfix/private/policy",
             format!("23+38 error: `/var/spool/postfix/private/policy` {PRIVATE}"),
         ),
