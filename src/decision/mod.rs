@@ -37,6 +37,8 @@ pub struct Deferrals {
     pub if_permit: Option<Deferral>,
     /// What the message hears at DATA: the greylist's answer to the null sender.
     pub at_data: Option<Deferral>,
+    /// The DISCARD that was said about a recipient who was deferred all the same: no list runs for further recipients.
+    pub discard: Option<(String, Rule)>,
 }
 
 /// A deferral and the entry that asked for it.

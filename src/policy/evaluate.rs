@@ -121,12 +121,15 @@ impl<'a> Run<'a> {
             amendments: Vec::new(),
             remarks: Vec::new(),
             permitted_by: None,
-            discard: None,
+            discard: request.carried.discard.clone().filter(|_| request.event == Event::Rcpt),
         }
     }
 
     /// All lists of the event; `None` if none of them refused.
     fn lists(&mut self) -> Option<(Verdict, Rule)> {
+        if self.discard.is_some() {
+            return None;
+        }
         for stage in self.policy.stages(self.request.event) {
             // As smtpd_check_helo(): without HELO its list does not run at all, whatever stands in it.
             if stage == Stage::Helo && self.request.session.helo.is_none() {
@@ -229,8 +232,8 @@ impl<'a> Run<'a> {
     fn collect(&self, action: &Action, rule: Rule, warn_only: bool) -> Flow {
         let ends = match action {
             Action::Ok => return Flow::ListPermits(rule),
-            Action::Fault(_) => true,
-            Action::Reject(_) | Action::Discard(_) => !warn_only,
+            Action::Fault(_) | Action::Discard(_) => true,
+            Action::Reject(_) => !warn_only,
             Action::Dunno
             | Action::DeferIfPermit(_)
             | Action::DeferIfReject(_)
@@ -277,9 +280,7 @@ impl<'a> Run<'a> {
             Action::DeferAtData(reply) => {
                 self.at_data.get_or_insert(Deferral { reply, rule });
             }
-            Action::Discard(text) if warn_only => {
-                self.remarks.push(Remark { word: "discard", text, rule });
-            }
+            // warn_if_reject does not hold it back: smtpd_check.c check_table_result().
             Action::Discard(text) => {
                 self.discard = Some((text, rule));
                 return Flow::Discards;
@@ -353,7 +354,11 @@ impl<'a> Run<'a> {
             steps: self.steps,
             amendments: self.amendments,
             remarks: self.remarks,
-            deferrals: Deferrals { if_permit: self.slots.if_permit, at_data: self.at_data },
+            deferrals: Deferrals {
+                if_permit: self.slots.if_permit,
+                at_data: self.at_data,
+                discard: self.discard,
+            },
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     decision::{
-        Decision, Outcome, Verdict,
+        Decision, Deferrals, Outcome, Verdict,
         action::{Action, ClassId},
         text::{LogLine, RecordLine},
     },
@@ -146,6 +146,19 @@ fn after_discard_no_list_runs_and_what_was_deferred_before_is_not_lost() {
             List { entries: vec![discards(), asks(&[], reject(554, "no"))] };
         assert_eq!(verdict(&decided(&policy, &Mail::new(), &Answers::new())), *want, "{before:?} {behind:?}");
     }
+}
+
+#[test]
+fn a_deferred_recipient_s_discard_holds_for_the_recipients_behind_it() {
+    let discards =
+        || entry("discards", Asks { names: &[], writes: None, says: Action::Discard("x".to_owned()) });
+    let mut policy = policy(&[(Stage::Client, &["defer_if_permit"])]);
+    policy.lists[Stage::Recipient as usize] = List { entries: vec![discards()] };
+    let first = decided(&policy, &Mail::new(), &Answers::new());
+    assert!(verdict(&first).starts_with("450 4.7.0 "), "{}", verdict(&first));
+    let carried = Deferrals { discard: first.deferrals.discard, ..Deferrals::default() };
+    let mail = Mail { carried, ..Mail::new() };
+    assert_eq!(verdict(&decided(&policy, &mail, &Answers::new())), "discard x");
 }
 
 #[test]

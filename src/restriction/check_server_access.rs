@@ -287,6 +287,9 @@ fn addresses(server: &str, lookups: &mut Lookups<'_>) -> Result<Vec<IpAddr>, Pen
     if domain::is_address(server) {
         return Ok(Vec::new());
     }
+    if let Some(address) = domain::classful(server) {
+        return Ok(vec![address.into()]);
+    }
     let name = host(server);
     let (v4, v6) = (lookups.a(name.as_ref()), lookups.aaaa(name.as_ref()));
     let (v4, v6) = (v4?.records(), v6?.records());
@@ -295,6 +298,9 @@ fn addresses(server: &str, lookups: &mut Lookups<'_>) -> Result<Vec<IpAddr>, Pen
 
 /// The name whose addresses are asked for: one trailing dot is allowed, as in getaddrinfo(3).
 fn host(server: &str) -> Option<Domain> {
+    if domain::classful(server).is_some() {
+        return None;
+    }
     Domain::for_query(server.strip_suffix('.').unwrap_or(server))
 }
 

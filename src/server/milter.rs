@@ -155,6 +155,9 @@ impl Server {
                 return Ok(Status::Continue);
             };
             greylisted(conversation, &decision);
+            if decision.deferrals.discard.is_some() {
+                conversation.transaction.carried.discard.clone_from(&decision.deferrals.discard);
+            }
             // As in Postfix, an action stays in force even if this recipient is refused after all.
             conversation.transaction.take(&decision.amendments);
             let status = self.verdict(conversation, &decision, reply);

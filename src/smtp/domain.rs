@@ -128,6 +128,28 @@ pub fn address(text: &str) -> Option<IpAddr> {
     ipv4(text).map(IpAddr::V4).or_else(|| ipv6(text).map(IpAddr::V6))
 }
 
+/// The old forms of an IPv4 address that getaddrinfo(3) takes, as inet_aton(3): up to four numbers, decimal, octal with
+/// a `0` or hexadecimal with a `0x` before them, of which the last fills all remaining bytes. 192.0.2 is 192.0.0.2.
+pub fn classful(text: &str) -> Option<Ipv4Addr> {
+    let number = |part: &str| {
+        let (digits, radix) = match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+            Some(digits) => (digits, 16),
+            None if part.len() > 1 && part.starts_with('0') => (&part[1..], 8),
+            None => (part, 10),
+        };
+        let plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
+        u32::from_str_radix(digits, radix).ok().filter(|_| plain)
+    };
+    let parts: Vec<u32> = text.split('.').take(5).map(number).collect::<Option<_>>()?;
+    let (last, before) = parts.split_last().filter(|_| parts.len() <= 4)?;
+    let room = u32::MAX.checked_shr(8 * u32::try_from(before.len()).ok()?).unwrap_or(0);
+    if *last > room || before.iter().any(|part| *part > 255) {
+        return None;
+    }
+    let high = before.iter().zip([24, 16, 8]).fold(0, |high, (part, shift)| high | part << shift);
+    Some(Ipv4Addr::from(high | last))
+}
+
 /// An address as text. That of an IPv4 address is put together by hand, because the formatter takes several times as long
 /// and every decision names its client.
 pub fn address_text(address: IpAddr) -> String {
@@ -168,6 +190,35 @@ pub fn dotted_parents(name: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn old_forms_of_an_address_are_those_of_inet_aton() {
+        let cases = [
+            ("192.0.2", Some("192.0.0.2")),
+            ("123", Some("0.0.0.123")),
+            ("127.1", Some("127.0.0.1")),
+            ("1.2.65535", Some("1.2.255.255")),
+            ("4294967295", Some("255.255.255.255")),
+            ("0x7f.1", Some("127.0.0.1")),
+            ("010.1", Some("8.0.0.1")),
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("0", Some("0.0.0.0")),
+            ("1.2.65536", None),
+            ("256.1", None),
+            ("4294967296", None),
+            ("08", None),
+            ("0x", None),
+            ("+1", None),
+            ("1.", None),
+            (".1", None),
+            ("", None),
+            ("1.2.3.4.5", None),
+            ("a.example", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(classful(text).map(|address| address.to_string()).as_deref(), want, "{text}");
+        }
+    }
 
     #[test]
     fn host_names_are_those_of_postfix() {
