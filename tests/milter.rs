@@ -133,6 +133,26 @@ async fn with_delay_reject_off_a_deferral_waits_for_rcpt_and_that_of_a_helo_for_
     daemon.stop().await;
 }
 
+/// An MTA tells no abort where it took no MAIL, such as after a refused one.
+#[tokio::test]
+async fn a_helo_is_not_judged_by_the_sender_before_it() {
+    let policy = "delay_reject = false
+        [restrictions]
+        helo = ['check_sender_access inline:{ bad@sender.example=REJECT }']
+        sender = ['check_sender_access inline:{ bad@sender.example=REJECT }']";
+    let daemon = Daemon::start(policy, ZONE).await;
+    let mut session = Session::open(&daemon, &client()).await;
+    session.helo("helo.example").await;
+    assert_eq!(
+        session.mail("<bad@sender.example>").await,
+        "554 5.7.1 <bad@sender.example>: Sender address rejected: Access denied"
+    );
+    session.helo("helo.example").await;
+    assert_eq!(session.mail("<good@sender.example>").await, "continue");
+    session.milter.close().await.unwrap();
+    daemon.stop().await;
+}
+
 #[tokio::test]
 async fn with_delay_reject_off_each_list_answers_at_its_own_event() {
     let policy = "delay_reject = false

@@ -109,8 +109,10 @@ impl Conversation {
         self.transaction = Transaction::default();
     }
 
-    /// HELO or EHLO: also after STARTTLS.
+    /// HELO or EHLO: also after STARTTLS. It ends a transaction (RFC 5321 section 4.1.4), and after a refused MAIL the MTA
+    /// need not have told an abort.
     pub(super) fn helo(&mut self, name: &CStr, macros: &Macros) {
+        self.transaction = Transaction::default();
         self.session.helo = Some(Helo::from_wire(name.to_bytes()));
         self.session.tls = tls(macros).or_else(|| self.session.tls.take());
     }
