@@ -327,4 +327,19 @@ mod tests {
         let Some(Said::Answer(Answer::A(answer), 0)) = said(lookup, &bytes, &question) else { panic!() };
         assert_eq!(answer.records().len(), RECORD_LIMIT);
     }
+
+    #[test]
+    fn the_strings_of_a_text_are_joined_and_printable() {
+        let cases: [(&[u8], Option<&str>); 6] = [
+            (b"\x03one\x03two", Some("onetwo")),
+            (b"\x00", Some("")),
+            (b"\x06a\tb\x7f\xc3\xa9", Some("a b   ")),
+            (b"\x03\r\n\0", Some("   ")),
+            (b"\x04one", None),
+            (b"\x01a\xff", None),
+        ];
+        for (data, want) in cases {
+            assert_eq!(text(data).as_deref(), want, "{data:?}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub enum Lookup {
     Mx(Domain),
     /// Name servers of a domain.
     Ns(Domain),
-    /// Texts of a name.
+    /// Texts of a name; in the answer each byte that is not printable ASCII is a blank.
     Txt(Domain),
     /// The names of an address.
     Ptr(IpAddr),

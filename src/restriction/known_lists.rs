@@ -63,6 +63,19 @@ pub(super) fn closed_list(zone: &str) -> Option<&'static Closed> {
     CLOSED.iter().find(|closed| is_within(zone, closed.zone))
 }
 
+/// Lists that still have a name but should not be asked: what became of them, and what to do.
+static OUTDATED: &[(&str, &str, &str)] = &[
+    ("countries.nerd.dk", "is no longer kept up", "use a cidr: table of networks instead"),
+    ("sbl-xbl.spamhaus.org", "is an old name", "use zen.spamhaus.org=127.0.0.[2..11] instead"),
+    ("swl.spamhaus.org", "was given up by Spamhaus", "take the entry out"),
+];
+
+/// What became of a list that a zone is, or is part of, and what to do.
+pub(super) fn outdated(zone: &str) -> Option<(&'static str, &'static str)> {
+    let (_, what, help) = OUTDATED.iter().find(|(outdated, ..)| is_within(zone, outdated))?;
+    Some((what, help))
+}
+
 /// Lists that tell by 127.255.255.0/24 that a question was refused, what they are asked for, and the filter of what are
 /// listings.
 static SPAMHAUS: &[(&str, ListKind, &str)] = &[
@@ -112,6 +125,10 @@ mod tests {
         for Closed { zone, year, .. } in CLOSED {
             assert_eq!(Domain::for_query(zone).unwrap().as_str(), *zone);
             assert!((2000..2027).contains(year), "{zone}");
+        }
+        for (zone, ..) in OUTDATED {
+            assert_eq!(Domain::for_query(zone).unwrap().as_str(), *zone);
+            assert!(closed_list(zone).is_none() && spamhaus(zone).is_none(), "{zone}");
         }
         for (name, _, filter) in SPAMHAUS {
             assert!(Filter::parse(filter, &Origin::builtin("t")).is_ok(), "{name}");

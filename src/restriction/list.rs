@@ -86,6 +86,9 @@ impl List {
             };
             return Some(warning(message).help(help));
         }
+        if let Some((what, help)) = known_lists::outdated(zone) {
+            return Some(warning(format!("the list `{}` {what}", self.shown())).help(help));
+        }
         let spamhaus = known_lists::spamhaus(zone);
         if let Some((kind, _)) = spamhaus.filter(|(kind, _)| *kind != self.used.kind) {
             let (is, help) = match kind {
@@ -189,7 +192,7 @@ impl List {
     }
 }
 
-/// The texts of a listing as replies show them: joined, of bounded length, printable.
+/// The texts of a listing as replies show them: joined, and of bounded length.
 fn joined(texts: &[Arc<str>]) -> String {
     let mut all = String::new();
     for (number, part) in texts.iter().enumerate() {
@@ -201,15 +204,7 @@ fn joined(texts: &[Arc<str>]) -> String {
         }
         all.push_str(text::cut(part, TEXT_LIMIT - all.len()));
     }
-    all.chars().fold(String::with_capacity(all.len()), |mut shown, c| {
-        match c {
-            ' '..='~' => shown.push(c),
-            char::REPLACEMENT_CHARACTER => shown.push(' '),
-            // As Postfix's dns_lookup(): byte by byte.
-            c => shown.extend(std::iter::repeat_n(' ', c.len_utf8())),
-        }
-        shown
-    })
+    all
 }
 
 /// A block list behind a restriction's name, with the reply for it.
@@ -218,7 +213,11 @@ pub(super) fn block_list(
     kind: ListKind,
 ) -> Result<(List, Arc<ReplyTemplate>, Option<String>), Fault> {
     let word = arguments.word("a list").map_err(|fault| {
-        fault.help(format!("write `{} zen.spamhaus.org=127.0.0.[2..11]`", arguments.name().text))
+        let example = match kind {
+            ListKind::Address => "zen.spamhaus.org=127.0.0.[2..11]",
+            ListKind::Name => "dbl.spamhaus.org=127.0.1.[2..99]",
+        };
+        fault.help(format!("write `{} {example}`", arguments.name().text))
     })?;
     let list = List::parse(&word, kind, false)?;
     let reply = match arguments.settings().rbl_reply(&word, &list) {

@@ -2,10 +2,7 @@
 //!
 //! Which names this version has is asked of the registry, so that a new restriction needs no line here.
 
-use super::{
-    notes,
-    policy::{self, Service},
-};
+use super::policy::{self, Service};
 use crate::restriction::{
     self,
     elsewhere::{self, Elsewhere},
@@ -45,10 +42,9 @@ const RELAY_WHY: &str = "Stays in main.cf: relay control is Postfix's own affair
                          relay even without a filter.";
 
 /// Names that Postfix has dropped, and what its present versions take instead.
-const DROPPED: [(&str, &str); 4] = [
+const DROPPED: [(&str, &str); 3] = [
     ("check_relay_domains", "reject_unauth_destination"),
     ("check_recipient_maps", "reject_unlisted_recipient"),
-    ("permit_naked_ip_address", ""),
     ("reject_unknown_forward_client_hostname", ""),
 ];
 
@@ -123,10 +119,9 @@ impl Lists<'_> {
                     argument.strip_prefix("proxy:").filter(|rest| rest.contains(':')).unwrap_or(argument);
                 let text = format!("{} {argument}", kind.name).trim_end().to_owned();
                 let was = (text != written).then_some(written);
-                let notes = notes::about(kind.name, argument).into_iter().collect();
-                Entry { text, was, notes, ..entry }
+                Entry { text, was, ..entry }
             }
-            None => absent(entry, name, argument),
+            None => absent(entry, name),
         }]
     }
 
@@ -231,9 +226,7 @@ fn bare_table(entry: Entry, table: &str, bare: Option<&str>) -> Entry {
 }
 
 /// A name that this version does not have.
-fn absent(entry: Entry, name: &str, argument: &str) -> Entry {
-    let notes = notes::about(&name.to_ascii_lowercase(), argument).into_iter().collect();
-    let entry = Entry { notes, ..entry };
+fn absent(entry: Entry, name: &str) -> Entry {
     let Some(Elsewhere { name, why, keep }) = elsewhere::elsewhere(name) else {
         let off = format!(
             "Warning: `{name}` is no restriction that mailward or Postfix 3.10 knows; it is left to main.cf."
@@ -294,7 +287,7 @@ mod tests {
             ),
             ("reject_unauth_destination", vec![("#reject_unauth_destination", "reject_unauth_destination")]),
             ("check_relay_domains", vec![("#check_relay_domains", "reject_unauth_destination")]),
-            ("permit_naked_ip_address", vec![("#permit_naked_ip_address", "")]),
+            ("permit_naked_ip_address", vec![("#permit_naked_ip_address", "permit_naked_ip_address")]),
             ("reject_maps_rbl", vec![("#reject_maps_rbl", "")]),
             ("reject_nonsense $a", vec![("#reject_nonsense", "reject_nonsense"), ("#$a", "$a")]),
             (

@@ -7,7 +7,6 @@ mod held;
 mod import;
 mod lists;
 mod main_cf;
-mod notes;
 mod page;
 mod parameters;
 mod policy;

@@ -12,7 +12,7 @@ use crate::config::keys::{self, Key, Takes};
 const STAY: &[(&str, &str)] = &[
     ("smtpd_relay_restrictions", "Relay control: without it the server could be an open relay."),
     ("smtpd_etrn_restrictions", "A milter does not see ETRN."),
-    ("smtpd_helo_required", "Postfix itself asks for HELO before MAIL."),
+    ("smtpd_helo_required", "Postfix also asks those who do not come through the filter."),
     ("smtpd_delay_reject", "It also says when the lists run that stay here."),
     ("smtpd_reject_unlisted_recipient", "Only Postfix knows its own users."),
     ("smtpd_reject_unlisted_sender", "Only Postfix knows its own users."),
@@ -22,13 +22,7 @@ const STAY: &[(&str, &str)] = &[
     ("unverified_*", "Only Postfix can probe an address."),
     ("relay_domains_reject_code", "It belongs to relay control."),
     ("permit_mx_backup_networks", "It belongs to relay control."),
-    ("smtpd_sender_login_maps", "Only Postfix looks up who may use which sender."),
     ("smtpd_policy_service_*", "It belongs to the policy services that stay here."),
-    ("maps_rbl_reject_code", "It belongs to the DNS lists that stay here."),
-    ("default_rbl_reply", "It belongs to the DNS lists that stay here."),
-    ("rbl_reply_maps", "It belongs to the DNS lists that stay here."),
-    ("plaintext_reject_code", "It belongs to reject_plaintext_session."),
-    ("multi_recipient_bounce_reject_code", "It belongs to reject_multi_recipient_bounce."),
     ("header_checks", HEADERS),
     ("mime_header_checks", HEADERS),
     ("nested_header_checks", HEADERS),
@@ -44,10 +38,11 @@ const STAY: &[(&str, &str)] = &[
 const HEADERS: &str = "This version of mailward does not look at headers.";
 
 /// Parameters whose key has another name, or stands outside all sections.
-const KEYS: [(&str, &str); 5] = [
+const KEYS: [(&str, &str); 6] = [
     ("smtpd_delay_reject", "delay_reject"),
     ("recipient_delimiter", "recipient_delimiter"),
     ("smtpd_helo_required", "helo_required"),
+    ("smtpd_sender_login_maps", "sender_login_maps"),
     ("default_rbl_reply", "replies.default_rbl_reply"),
     ("rbl_reply_maps", "replies.rbl_reply_maps"),
 ];

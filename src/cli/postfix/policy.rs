@@ -30,6 +30,10 @@ const PORTS: &[(&str, Service)] = &[
     ("10031", Service::Other("it looks like cluebringer or policyd, which does more than mailward")),
 ];
 
+/// What is said of the others.
+const UNKNOWN: &str = "what it does is not known here. mailward can ask it as well: take the `#` away, and the entry out \
+                       of main.cf, unless its socket lies below private/";
+
 /// Judges a service by its address: `unix:private/policyd-spf`, `inet:127.0.0.1:10023`, `{ inet:…, timeout=10s }`.
 pub(super) fn service(argument: &str) -> Service {
     let address = argument.trim_start_matches(['{', ' ']).split([',', ' ', '}']).next().unwrap_or_default();
@@ -39,7 +43,7 @@ pub(super) fn service(argument: &str) -> Service {
     }
     let port = folded.rsplit(':').next().unwrap_or_default();
     let known = PORTS.iter().find(|(known, _)| folded.starts_with("inet:") && *known == port);
-    known.map_or(Service::Other("what this service does only Postfix can ask it"), |(_, service)| *service)
+    known.map_or(Service::Other(UNKNOWN), |(_, service)| *service)
 }
 
 /// The entry that takes the place of a greylisting server, and whether this version has it.

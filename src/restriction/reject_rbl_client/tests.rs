@@ -31,7 +31,6 @@ fn a_listed_client_is_refused_with_the_list_s_text() {
         ("127.0.0.2", "TEMPORARY", String::new()),
         ("127.0.0.2", "why", "; why".to_owned()),
         ("127.0.0.4, 127.0.0.9", "why, and", "; why / and".to_owned()),
-        ("127.255.255.254", "a\tb\u{7f}é", "; a b   ".to_owned()),
         ("10.0.0.1", &long, format!("; {}", "x".repeat(510 - LISTED.len() - 2))),
     ];
     for (answer, text, end) in cases {
