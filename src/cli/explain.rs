@@ -4,14 +4,16 @@ use super::{Exit, Failure, columns};
 use crate::{
     config::{settings::Mode, source::Source},
     decision::{Decision, Deferrals, Verdict, text},
-    lookup::{dnsxl::ListUse, dnsxl_health::State},
+    lookup::{
+        dnsxl::{ListUse, key::without_key},
+        dnsxl_health::State,
+    },
     request::{
         DecisionId, Event, Request, Stage,
         envelope::{Envelope, Path},
         session::{Identity, Login, NameStatus, Session, Tls},
         subject::Subject,
     },
-    restriction::known_lists::without_key,
     server::{Running, Server, decide, watch::ListState},
     smtp::{helo::Helo, text::escaped},
     time::{Clock, SystemClock},

@@ -4,7 +4,7 @@ use super::{Decision, Outcome, Remark, Rule, Step, Summary, Verdict};
 use crate::{
     lookup::greylist::{Greylisted, Observation},
     origin::Origin,
-    smtp::text::escaped,
+    smtp::text::{escaped, printable},
 };
 use std::fmt::{self, Write as _};
 
@@ -190,13 +190,14 @@ pub fn trace(decision: &Decision, columns: usize) -> String {
 
 fn by(rule: Option<&Rule>) -> String {
     match rule {
-        Some(rule) => format!(" by {} ({})", escaped(&rule.written.text), place(&rule.written.origin)),
+        Some(rule) => format!(" by {} ({})", printable(&rule.written.text, '?'), place(&rule.written.origin)),
         None => ": the lists ran to their end".to_owned(),
     }
 }
 
 fn trace_step(out: &mut String, step: &Step, columns: usize) {
-    let entry = format!("{}{}", "  ".repeat(step.depth), escaped(&step.rule.written.text));
+    // The administrator's own words: a backslash of a pattern stays one.
+    let entry = format!("{}{}", "  ".repeat(step.depth), printable(&step.rule.written.text, '?'));
     let outcome = outcome(&step.outcome);
     let place = place(&step.rule.written.origin);
     let stage = step.rule.stage.key();

@@ -1,6 +1,7 @@
 //! DNS block and allow lists (RFC 5782): which lists a policy asks, under which names, and which answers count.
 
 pub mod filter;
+pub mod key;
 
 use crate::{origin::Origin, smtp::domain::Domain};
 use std::{fmt::Write as _, net::IpAddr};

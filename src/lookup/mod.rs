@@ -15,6 +15,7 @@ pub use handle::{Looked, Lookups, Pending};
 
 use crate::smtp::domain::Domain;
 use answers::{Answer, DnsAnswer};
+use dnsxl::key::masked;
 use greylist::{Greylisted, Observation};
 use policy::{PolicyAnswer, PolicyQuestion};
 use serde::Serialize;
@@ -24,15 +25,15 @@ use std::{fmt, net::IpAddr, sync::Arc};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Lookup {
     /// IPv4 addresses of a name.
-    A(Domain),
+    A(#[serde(serialize_with = "dnsxl::key::serialize")] Domain),
     /// IPv6 addresses of a name.
-    Aaaa(Domain),
+    Aaaa(#[serde(serialize_with = "dnsxl::key::serialize")] Domain),
     /// Mail exchangers of a domain.
-    Mx(Domain),
+    Mx(#[serde(serialize_with = "dnsxl::key::serialize")] Domain),
     /// Name servers of a domain.
-    Ns(Domain),
+    Ns(#[serde(serialize_with = "dnsxl::key::serialize")] Domain),
     /// Texts of a name; in the answer each byte that is not printable ASCII is a blank.
-    Txt(Domain),
+    Txt(#[serde(serialize_with = "dnsxl::key::serialize")] Domain),
     /// The names of an address.
     Ptr(IpAddr),
     /// What a policy service says. It may keep a greylist or count.
@@ -113,11 +114,11 @@ impl Lookup {
 impl fmt::Display for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::A(name) => write!(f, "A {name}"),
-            Self::Aaaa(name) => write!(f, "AAAA {name}"),
-            Self::Mx(name) => write!(f, "MX {name}"),
-            Self::Ns(name) => write!(f, "NS {name}"),
-            Self::Txt(name) => write!(f, "TXT {name}"),
+            Self::A(name) => write!(f, "A {}", masked(name)),
+            Self::Aaaa(name) => write!(f, "AAAA {}", masked(name)),
+            Self::Mx(name) => write!(f, "MX {}", masked(name)),
+            Self::Ns(name) => write!(f, "NS {}", masked(name)),
+            Self::Txt(name) => write!(f, "TXT {}", masked(name)),
             Self::Ptr(address) => write!(f, "PTR {address}"),
             Self::Policy(question) => question.fmt(f),
             Self::Sleep(seconds) => write!(f, "SLEEP {seconds}"),

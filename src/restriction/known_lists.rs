@@ -1,7 +1,7 @@
-//! What is known of public lists: those that are closed, those that answer more than listings, and those whose name
-//! holds a customer's key. Data only.
+//! What is known of public lists: those that are closed, those no longer kept up, and those that answer more than
+//! listings. Data only.
 
-use crate::lookup::dnsxl::ListKind;
+use crate::lookup::dnsxl::{ListKind, key::is_within};
 
 /// A list that is no more.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ static SPAMHAUS: &[(&str, ListKind, &str)] = &[
     ("sbl", ListKind::Address, "127.0.0.[2..3;9]"),
     ("xbl", ListKind::Address, "127.0.0.[4..7]"),
     ("pbl", ListKind::Address, "127.0.0.[10..11]"),
+    ("css", ListKind::Address, "127.0.0.3"),
     ("dbl", ListKind::Name, "127.0.1.[2..99]"),
     ("zrd", ListKind::Name, "127.0.2.[2..24]"),
 ];
@@ -95,24 +96,6 @@ pub(super) fn spamhaus(zone: &str) -> Option<(ListKind, &'static str)> {
         None => zone.strip_suffix(".spamhaus.org")?,
     };
     SPAMHAUS.iter().find(|(name, ..)| *name == list).map(|(_, kind, filter)| (*kind, *filter))
-}
-
-/// Below these names lists stand as `KEY.list.NAME`.
-static KEYED: &[&str] = &["dq.spamhaus.net", "mail.abusix.zone"];
-
-/// A list's name without its customer's key; `None` if there is none in it.
-pub fn without_key(zone: &str) -> Option<&str> {
-    let suffix = KEYED.iter().find(|suffix| is_within(zone, suffix) && zone.len() > suffix.len())?;
-    let above = &zone[..zone.len() - suffix.len() - 1];
-    let (key, list) = above.rsplit_once('.')?;
-    Some(&zone[zone.len() - suffix.len() - 1 - list.len()..]).filter(|_| !key.is_empty())
-}
-
-/// In any case of letters: a name is looked at as the administrator wrote it.
-fn is_within(zone: &str, above: &str) -> bool {
-    let Some(at) = zone.len().checked_sub(above.len()) else { return false };
-    let Some((rest, end)) = zone.split_at_checked(at) else { return false };
-    end.eq_ignore_ascii_case(above) && (rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -146,24 +129,20 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_taken_out_of_a_name() {
+    fn a_list_of_spamhaus_is_known_with_and_without_a_key() {
         let cases = [
-            ("secret.zen.dq.spamhaus.net", Some("zen.dq.spamhaus.net"), Some("127.0.0.[2..11]")),
-            ("a.b.dbl.dq.spamhaus.net", Some("dbl.dq.spamhaus.net"), Some("127.0.1.[2..99]")),
-            ("secret.combined.mail.abusix.zone", Some("combined.mail.abusix.zone"), None),
-            ("Secret.ZEN.DQ.Spamhaus.NET", Some("ZEN.DQ.Spamhaus.NET"), Some("127.0.0.[2..11]")),
-            ("zen.dq.spamhaus.net", None, Some("127.0.0.[2..11]")),
-            ("dq.spamhaus.net", None, None),
-            ("zen.spamhaus.org", None, Some("127.0.0.[2..11]")),
-            ("x.zen.spamhaus.org", None, None),
-            ("bl.example", None, None),
+            ("secret.zen.dq.spamhaus.net", Some("127.0.0.[2..11]")),
+            ("a.b.dbl.dq.spamhaus.net", Some("127.0.1.[2..99]")),
+            ("Secret.ZEN.DQ.Spamhaus.NET", Some("127.0.0.[2..11]")),
+            ("zen.dq.spamhaus.net", Some("127.0.0.[2..11]")),
+            ("css.spamhaus.org", Some("127.0.0.3")),
+            ("secret.combined.mail.abusix.zone", None),
+            ("dq.spamhaus.net", None),
+            ("x.zen.spamhaus.org", None),
+            ("bl.example", None),
         ];
-        for (zone, shown, filter) in cases {
-            assert_eq!(
-                (without_key(zone), spamhaus(zone).map(|(_, filter)| filter)),
-                (shown, filter),
-                "{zone}"
-            );
+        for (zone, filter) in cases {
+            assert_eq!(spamhaus(zone).map(|(_, filter)| filter), filter, "{zone}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     lookup::{
         Lookups, Pending,
         answers::DnsAnswer,
-        dnsxl::{ListKind, ListUse, filter::Filter},
+        dnsxl::{ListKind, ListUse, filter::Filter, key::without_key},
     },
     origin::{Fault, Word},
     smtp::{domain::Domain, text},
@@ -108,7 +108,7 @@ impl List {
                  all mail",
                 self.shown()
             );
-            return Some(warning(message).help(format!("write `{}={filter}`", self.shown())));
+            return Some(warning(message).help(format!("write `={filter}` behind the name")));
         }
         if self.used.allows {
             let message =
@@ -122,12 +122,12 @@ impl List {
 
     /// The list's name for logs and traces, without a customer's key.
     pub fn shown(&self) -> &str {
-        known_lists::without_key(&self.written).unwrap_or(&self.written)
+        without_key(&self.written).unwrap_or(&self.written)
     }
 
     /// Whether the name holds a customer's key.
     pub(super) fn has_key(&self) -> bool {
-        known_lists::without_key(&self.written).is_some()
+        without_key(&self.written).is_some()
     }
 
     /// The entry as logs show it; `None` where that is as it is written.

@@ -9,10 +9,9 @@ use crate::{
     lookup::{
         Lookup,
         answers::{Answer, DnsAnswer},
-        dnsxl::{ListKind, ListUse},
+        dnsxl::{ListKind, ListUse, key::without_key},
         dnsxl_health::{CONFIRM, Change, Health, State, Trouble, judge, test_points, void},
     },
-    restriction::known_lists::without_key,
     smtp::domain::Domain,
 };
 use futures_util::future::join_all;
