@@ -193,7 +193,11 @@ const KEYS: &[Key] = &[
          Postfix: defaults to the machine's own networks; here: to none, because a filter need not run on that machine."),
     key("delay_reject", Takes::Bool, "true", "false",
         "As smtpd_delay_reject: the client, helo and sender lists run at RCPT TO, so that the log shows sender and \
-         recipient of what is refused."),
+         recipient of what is refused. Off, each runs at its own moment. \
+         Postfix: then refuses in the words of the list at CONNECT and HELO; here: with Postfix's own 554 at CONNECT, and \
+         what HELO is refused for at MAIL, because a milter cannot word those answers. \
+         Postfix: then asks the helo list about the sender of a message that EHLO interrupts; here: not, because EHLO ends \
+         that message."),
     key("max_sessions", Takes::Number(1, 1_000_000), "4000", "100",
         "How many sessions are served at once. Beyond it a client waits without an answer, so it must be above \
          Postfix's process limits. A change needs a restart."),
@@ -213,7 +217,8 @@ const KEYS: &[Key] = &[
          Postfix: forgets the name at STARTTLS; here: not, because a milter is not told of STARTTLS."),
     key("parent_domain_matches_subdomains", Takes::Bool, "true", "false",
         "Whether the key `example.com` of an access table matches mail.example.com too; off, `.example.com` does. \
-         Postfix: a list of features; here: of access tables and relay_domains."),
+         Postfix: a list of features; here: one switch for access tables and relay_domains, because nothing else here \
+         looks up parents."),
     key("recipient_delimiter", Takes::Text, "\"\"", "\"+\"",
         "The characters that separate a user name from its extension, as in main.cf."),
     key("local_domains", Takes::Texts, "[]", "[\"example.com\", \"example.net\"]",
@@ -302,8 +307,8 @@ const KEYS: &[Key] = &[
         "As smtpd_policy_service_default_action: what check_policy_service does when the service gives no answer; an action \
          of access tables, or a class."),
     key("policy_service.timeout", Takes::Span(Duration::from_millis(10), seconds(600)), "\"10s\"", "\"5s\"",
-        "As smtpd_policy_service_timeout: how long a request to a policy service may take. Postfix: 100 s; here: less, to be \
-         below decision_deadline."),
+        "As smtpd_policy_service_timeout: how long a request to a policy service may take. Postfix: 100 s; here: less, because it \
+         must be below decision_deadline."),
     key("policy_service.max_in_flight", Takes::Number(1, 65_536), "100", "20",
         "How many requests to one policy service are in flight at once; each takes a socket. Further ones wait within \
          their time limit."),

@@ -90,8 +90,8 @@ classes it is an error.
 A pattern that takes too long for a key is given up: 451 4.3.5, and the trace
 names the pattern. Postfix: goes on for longer; here: bounded, because a
 client must not keep the filter busy.
-Postfix: reads tables made by postmap; here: the text files themselves, so
-that no postmap is needed.
+Postfix: reads tables made by postmap; here: the text files themselves,
+because a forgotten postmap would leave an old table in force.
 Postfix: leaves out faulty lines with a warning in its log; here: errors when
 the configuration is loaded, because nobody reads that warning.
 Postfix: a table alone in a class is checked as in the list that names the

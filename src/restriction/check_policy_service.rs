@@ -54,7 +54,7 @@ Postfix: asks where the entry stands; here: last, because a service may write
 (a greylist, a quota), and a mail that is refused anyway must leave no trace.
 So an OK of the service does not save a mail that an entry behind it refuses.
 Postfix: asks again for each entry; here: entries of one service that would
-send the same request share one answer.
+send the same request share one answer, because each request may count.
 Postfix: tries twice; here: again only if a connection kept from an earlier
 request turns out to be closed, because each request may count.
 explain does not ask, since it changes nothing.

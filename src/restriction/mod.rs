@@ -196,6 +196,18 @@ mod tests {
     }
 
     #[test]
+    fn every_difference_from_postfix_has_its_reason() {
+        for Kind { name, manual, .. } in registry() {
+            for difference in manual.split("\nPostfix: ").skip(1) {
+                let difference = difference.split("\n\n").next().unwrap_or_default();
+                let here = difference.find("; here: ").or_else(|| difference.find(";\nhere: "));
+                let because = difference.find("because");
+                assert!(here.is_some() && here < because, "{name}: {difference}");
+            }
+        }
+    }
+
+    #[test]
     fn an_entry_needs_words_exactly_where_its_usage_shows_some() {
         let mut memory = Memory::default();
         let domains = DomainList::load(&[word("example.net")], Subdomains::None, &mut memory);

@@ -30,10 +30,10 @@ it another name, and the key of a paid list is never shown:
 A site that does not answer, or is set aside, counts nothing.
 
 Postfix: postscreen(8) asks before the SMTP dialogue, and drops or refuses as
-postscreen_dnsbl_action says; here: an entry of a list, so that exceptions can
-stand before it and the log shows sender and recipient.
+postscreen_dnsbl_action says; here: an entry of a list, because exceptions
+can then stand before it, and the log shows sender and recipient.
 Postfix: stops waiting after postscreen_dnsbl_timeout; here: at
-decision_deadline.
+decision_deadline, because all lookups of an event share one time limit.
 
 Example: recipient = [\"permit_mynetworks\", \"reject_dnsbl_score main\"]
 ";

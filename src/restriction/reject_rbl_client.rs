@@ -46,7 +46,7 @@ Postfix: asks one list after the other, and for the text of every answer;
 here: all lists at once, and the text only of what is refused, because a mail
 then waits for two answers at most. lookahead = false asks as Postfix.
 Postfix: shows the first string of a TXT record (up to 3.7); here: all of
-them, as Postfix does since.
+them, because Postfix does so since.
 Postfix: tries the list without its filter in rbl_reply_maps since 3.10;
 here: always, because it is what one expects.
 Postfix: $localtime is in local time; here: in UTC, because a decision knows

@@ -142,7 +142,7 @@ looked at, as in Postfix 3.9 and newer.
 
 Postfix: finds addresses with getaddrinfo(3), so also in /etc/hosts, with
 search domains, and in an order that depends on the machine's routes; here: in
-DNS only, IPv4 first, so that the outcome is the same on every machine.
+DNS only, IPv4 first, because the outcome is then the same on every machine.
 Postfix: asks for one server after the other; here: for the addresses of eight
 and the NS records of four parents at once, because a mail then waits less.
 The outcome is the same. lookahead = false asks as Postfix.
