@@ -214,7 +214,9 @@ const KEYS: &[Key] = &[
          only what Postfix would ask."),
     key("helo_required", Takes::Bool, "false", "true",
         "As smtpd_helo_required: MAIL without HELO or EHLO is refused with `503 5.5.1 Error: send HELO/EHLO first`. \
-         Postfix: forgets the name at STARTTLS; here: not, because a milter is not told of STARTTLS."),
+         Postfix: forgets the name at STARTTLS; here: not, because a milter is not told of STARTTLS. Postfix: says so \
+         before it reads the address of MAIL; here: after that, because a milter is not told of a MAIL that cannot be \
+         read."),
     key("parent_domain_matches_subdomains", Takes::Bool, "true", "false",
         "Whether the key `example.com` of an access table matches mail.example.com too; off, `.example.com` does. \
          Postfix: a list of features; here: one switch for access tables and relay_domains, because nothing else here \
@@ -292,7 +294,8 @@ const KEYS: &[Key] = &[
          list secret."),
     key("dns.nameservers", Takes::Texts, "[]", "[\"127.0.0.1:53\"]",
         "The DNS servers in the order in which they are asked, `ADDRESS` or `ADDRESS:PORT`; empty: those of \
-         /etc/resolv.conf."),
+         /etc/resolv.conf. Postfix: NOTIMP from all of them is a temporary failure; here: a lasting one, because asking \
+         again cannot help."),
     key("dns.timeout", Takes::Span(Duration::from_millis(10), seconds(60)), "\"2s\"", "\"500ms\"",
         "How long one try at one server may take."),
     key("dns.tries", Takes::Number(1, 10), "3", "2", "How often a question is asked, over all servers."),
