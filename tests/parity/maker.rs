@@ -16,6 +16,8 @@ pub struct Maker<'a> {
     pub faulty: bool,
     /// The list that is being made; empty for a class.
     pub stage: &'static str,
+    /// Whether most lists defer: which deferral wins shows only where there are several.
+    deferring: bool,
     tables: usize,
     deck: &'a mut Deck,
 }
@@ -73,7 +75,9 @@ pub const NO_PARENTS: &str = "parent_domain_matches_subdomains = debug_peer_list
 
 impl<'a> Maker<'a> {
     pub fn new(random: &'a mut Random, deck: &'a mut Deck) -> Self {
-        Self { random, classes: Vec::new(), settings: Vec::new(), faulty: false, stage: "", tables: 0, deck }
+        let deferring = random.percent(20);
+        let (classes, settings) = (Vec::new(), Vec::new());
+        Self { random, classes, settings, faulty: false, stage: "", deferring, tables: 0, deck }
     }
 
     /// A set.
@@ -126,6 +130,11 @@ impl<'a> Maker<'a> {
         self.stage = stage;
         let length = 1 + self.random.below(4);
         let mut entries: Vec<Entry> = (0..length).map(|_| self.entry()).collect();
+        if self.deferring && self.random.percent(70) {
+            let name = self.random.pick(&["defer_if_permit", "defer_if_permit", "defer_if_reject"]);
+            let entry = Entry { warn_if_reject: false, name: name.to_owned(), arguments: Vec::new() };
+            entries.insert(self.random.below(entries.len() + 1), entry);
+        }
         if let Some(last) = vocabulary::words().find(|word| word.name == vocabulary::LAST && word.is_known())
             && stage == "recipient"
             && self.random.percent(20)
