@@ -113,7 +113,7 @@ async fn the_request_is_worded_as_postfix_words_it() {
          recipient_count=0\nqueue_id=\ninstance={instance}\nsize=1234\netrn_domain=\nstress=\nsasl_method=PLAIN\n\
          sasl_username=bob\nsasl_sender=\nccert_subject=\nccert_issuer=\nccert_fingerprint=\n\
          ccert_pubkey_fingerprint=\nencryption_protocol=\nencryption_cipher=\nencryption_keysize=0\n\
-         policy_context=\n"
+         tls_sni=\npolicy_context=\ncompatibility_level=\nmail_version=\n"
     );
     assert_eq!(asked[0].text, want);
     let said: Vec<_> = asked

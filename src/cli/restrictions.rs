@@ -4,7 +4,10 @@ use super::{Exit, columns, restrictions_man};
 use crate::{
     config::did_you_mean,
     request::Event,
-    restriction::{self, Kind, elsewhere},
+    restriction::{
+        self, Kind, elsewhere,
+        topics::{TOPICS, Topic},
+    },
     smtp::text,
 };
 use serde::Serialize;
@@ -16,7 +19,7 @@ use std::io::{self, Write};
     after_help = "Example:\n  mailward restrictions reject_unknown_helo_hostname\n  mailward restrictions --man | man -l -"
 )]
 pub(super) struct Args {
-    /// The restriction to explain; old names are understood
+    /// The restriction or topic to explain; old names are understood
     name: Option<String>,
     /// Print as JSON
     #[arg(long)]
@@ -46,6 +49,9 @@ impl From<&Kind> for Shown {
 /// Runs the command.
 pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
     let Some(name) = &args.name else { return list(args, out) };
+    if let Some(topic) = TOPICS.iter().find(|topic| topic.name.eq_ignore_ascii_case(name)) {
+        return explain_topic(topic, args.json, out);
+    }
     let Some(kind) = restriction::find(name) else { return unknown(name, err) };
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &Shown::from(kind))?;
@@ -80,6 +86,22 @@ fn list(args: &Args, out: &mut dyn Write) -> io::Result<Exit> {
             let first = kind.manual.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
             writeln!(out, "      {}", fit(first.trim(), columns - 6))?;
         }
+    }
+    writeln!(out, "\nTopics:")?;
+    for topic in TOPICS {
+        writeln!(out, "  {}\n      {}.", topic.name, topic.heading)?;
+    }
+    Ok(Exit::Success)
+}
+
+fn explain_topic(topic: &Topic, as_json: bool, out: &mut dyn Write) -> io::Result<Exit> {
+    let Topic { name, heading, manual } = *topic;
+    if as_json {
+        let shown = serde_json::json!({ "name": name, "heading": heading, "manual": manual });
+        serde_json::to_writer_pretty(&mut *out, &shown)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{heading}\n\n{}", manual.trim())?;
     }
     Ok(Exit::Success)
 }
@@ -116,6 +138,7 @@ fn unknown(name: &str, err: &mut dyn Write) -> io::Result<Exit> {
     }
     writeln!(err, "mailward: unknown restriction `{}`", text::escaped(name))?;
     let known = restriction::registry().flat_map(|kind| kind.aliases.iter().copied().chain([kind.name]));
+    let known = known.chain(TOPICS.iter().map(|topic| topic.name));
     match did_you_mean(name, known) {
         Some(known) => writeln!(err, "  help: did you mean `{known}`?")?,
         None => writeln!(err, "  help: `mailward restrictions` lists them all")?,

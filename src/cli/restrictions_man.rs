@@ -1,7 +1,7 @@
 //! `mailward restrictions --man`: the manual page mailward-restrictions(5), from the restrictions' own manual texts.
 
 use super::restrictions::heading;
-use crate::restriction::Kind;
+use crate::restriction::{Kind, topics::TOPICS};
 use std::io::{self, Write};
 
 /// Writes the page, in the language of man(7). `kinds` are in the order in which they are shown.
@@ -20,13 +20,26 @@ pub(super) fn write(kinds: &[&Kind], out: &mut dyn Write) -> io::Result<()> {
             restriction(kind, out)?;
         }
     }
+    for topic in TOPICS {
+        writeln!(out, ".SH {}", literal(topic.heading))?;
+        text(topic.manual, out)?;
+    }
     Ok(())
 }
 
 fn restriction(kind: &Kind, out: &mut dyn Write) -> io::Result<()> {
     let head = format!("{} {}", kind.name, kind.usage);
     writeln!(out, ".SS {}", literal(head.trim_end()))?;
-    for paragraph in kind.manual.trim().split("\n\n") {
+    text(kind.manual, out)?;
+    if !kind.aliases.is_empty() {
+        writeln!(out, ".PP\nOld names: {}", literal(&kind.aliases.join(", ")))?;
+    }
+    Ok(())
+}
+
+/// A manual text.
+fn text(manual: &str, out: &mut dyn Write) -> io::Result<()> {
+    for paragraph in manual.trim().split("\n\n") {
         writeln!(out, ".PP")?;
         // Indented lines stand as they are.
         let mut as_it_is = false;
@@ -41,9 +54,6 @@ fn restriction(kind: &Kind, out: &mut dyn Write) -> io::Result<()> {
         if as_it_is {
             writeln!(out, ".fi")?;
         }
-    }
-    if !kind.aliases.is_empty() {
-        writeln!(out, ".PP\nOld names: {}", literal(&kind.aliases.join(", ")))?;
     }
     Ok(())
 }

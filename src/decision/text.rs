@@ -85,6 +85,34 @@ impl fmt::Display for RemarkLine<'_> {
     }
 }
 
+/// The warning about an entry that could not do its work: `fault: RCPT: rule=…, where=…, id=…, reason=…`.
+#[derive(Debug)]
+pub struct FaultLine<'a> {
+    /// The decision.
+    pub decision: &'a Decision,
+    /// The entry.
+    pub step: &'a Step,
+}
+
+impl fmt::Display for FaultLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { decision, step } = self;
+        let written = &step.rule.written;
+        write!(
+            f,
+            "fault: {}: rule={}, where={}",
+            decision.event.word(),
+            escaped(&written.text),
+            written.origin
+        )?;
+        write!(f, ", id={}", decision.id)?;
+        match &step.reason {
+            Some(reason) => write!(f, ", reason={}", escaped(reason)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The debug line of a decision: `decision: {…}`, the whole record as JSON in one line of ASCII, as `explain --json`
 /// prints it.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use crate::{
         Lookup,
         answers::{Answer, DnsAnswer, DnsStatus},
     },
+    smtp::domain::Domain,
     time::{Clock, Timestamp},
 };
 
@@ -93,6 +94,20 @@ impl Cache {
         self.entries.insert(lookup, Entry { answer, stored, until });
     }
 
+    /// Forgets what is known of a name and of all names below it.
+    pub(super) fn forget_below(&self, zone: &Domain) {
+        let below = |name: &Domain| {
+            name.as_str()
+                .strip_suffix(zone.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        for (lookup, _) in self.entries.iter() {
+            if name_of(&lookup).is_some_and(below) {
+                self.entries.invalidate(lookup.as_ref());
+            }
+        }
+    }
+
     /// The bytes in use, after the housekeeping that otherwise happens by the way.
     pub(super) fn settled_bytes(&self) -> u64 {
         self.entries.run_pending_tasks();
@@ -101,11 +116,15 @@ impl Cache {
 }
 
 fn question_bytes(lookup: &Lookup) -> usize {
+    name_of(lookup).map_or(0, |name| name.as_str().len())
+}
+
+fn name_of(lookup: &Lookup) -> Option<&Domain> {
     match lookup {
         Lookup::A(name) | Lookup::Aaaa(name) | Lookup::Mx(name) | Lookup::Ns(name) | Lookup::Txt(name) => {
-            name.as_str().len()
+            Some(name)
         }
-        Lookup::Ptr(_) | Lookup::Policy(_) | Lookup::Greylist(_) | Lookup::Sleep(_) => 0,
+        Lookup::Ptr(_) | Lookup::Policy(_) | Lookup::Greylist(_) | Lookup::Sleep(_) => None,
     }
 }
 

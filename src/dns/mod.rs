@@ -26,6 +26,7 @@ pub use counters::Counters;
 use crate::{
     config::settings,
     lookup::{Lookup, answers::Answer},
+    smtp::domain::Domain,
     time::{Clock, SystemClock},
 };
 use cache::Cache;
@@ -124,6 +125,11 @@ impl Dns {
         let answer = self.0.cache.get(lookup)?;
         add(&self.0.counters.cache_hits);
         Some(answer)
+    }
+
+    /// Forgets the kept answers about a name and all names below it.
+    pub fn forget_below(&self, zone: &Domain) {
+        self.0.cache.forget_below(zone);
     }
 
     /// The answer, from the cache or the servers; [`Answer::is_temporary`] when they do not give one. It may be dropped

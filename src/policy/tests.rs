@@ -11,7 +11,7 @@ use crate::{
     decision::{
         Decision, Deferrals, Outcome, Verdict,
         action::{Action, ClassId},
-        text::{LogLine, RecordLine},
+        text::{FaultLine, LogLine, RecordLine},
     },
     lookup::{Lookup, Lookups, Pending, answers::Answers},
     origin::Origin,
@@ -331,6 +331,20 @@ fn the_log_line_is_postfix_s_with_the_rule_behind_it() {
     let line = |observed| LogLine { decision: &decision, observed }.to_string();
     assert_eq!(line(false), format!("reject: {want}"));
     assert_eq!(line(true), format!("reject_warning: {want}"));
+}
+
+#[test]
+fn an_entry_that_could_not_do_its_work_is_warned_of_with_its_place_and_reason() {
+    let mut decision = decided(&policy(&[(Stage::Recipient, &["reject"])]), &Mail::new(), &Answers::new());
+    assert!(!decision.steps[0].is_fault());
+    let Verdict::Reply(reply) = decision.verdict.clone() else { panic!() };
+    decision.steps[0].outcome = Outcome::Said(Action::Fault(reply));
+    decision.steps[0].reason = Some("inet:h:1 answers\nwhat cannot be done".to_owned());
+    assert!(decision.steps[0].is_fault());
+    let line = FaultLine { decision: &decision, step: &decision.steps[0] };
+    let want = "fault: RCPT: rule=reject, where=test.toml:1, id=44554f80.1, \
+                reason=inet:h:1 answers\\u{a}what cannot be done";
+    assert_eq!(line.to_string(), want);
 }
 
 #[test]

@@ -181,6 +181,8 @@ pub struct Server {
     pub address: String,
     /// `{daemon_port}`.
     pub port: String,
+    /// Postfix's version, from `v`; empty for another MTA.
+    pub version: String,
 }
 
 #[cfg(test)]

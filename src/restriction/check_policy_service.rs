@@ -74,9 +74,10 @@ The attributes, in the order in which they are sent:
   ccert_subject, ccert_issuer
   encryption_protocol, encryption_cipher, encryption_keysize
   policy_context       as set with the service
+  mail_version         Postfix's
 Sent with empty values, because a milter does not learn them: etrn_domain,
-stress, ccert_fingerprint, ccert_pubkey_fingerprint. Not sent at all, because
-they are Postfix's own: compatibility_level, mail_version, tls_sni.
+stress, ccert_fingerprint, ccert_pubkey_fingerprint, tls_sni,
+compatibility_level.
 Postfix: protocol_name is SMTP after HELO; here: ESMTP, because a milter is
 not told HELO from EHLO, and nearly every server says EHLO.
 Postfix: size is the real one at END-OF-MESSAGE; here: the announced one,

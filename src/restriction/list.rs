@@ -104,8 +104,7 @@ impl List {
         }
         if let Some((_, filter)) = spamhaus {
             let message = format!(
-                "`{}` without a filter: its answer 127.255.255.254 (asked through a public resolver) would refuse \
-                 all mail",
+                "`{}` without a filter: its answers that are no reason to refuse mail would count too",
                 self.shown()
             );
             return Some(warning(message).help(format!("write `={filter}` behind the name")));

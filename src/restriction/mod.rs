@@ -38,6 +38,7 @@ mod reject_unknown_domain;
 mod reject_unknown_helo_hostname;
 pub mod scored_list;
 mod sleep;
+pub mod topics;
 mod warn_if_reject;
 
 use crate::{

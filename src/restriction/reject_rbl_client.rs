@@ -33,18 +33,23 @@ reverse_client_name, helo_name, sender, sender_name, sender_domain, recipient,
 recipient_name, recipient_domain, server_name, localtime.
 
 Asked is 1.2.0.192.bl.spamcop.net for 192.0.2.1, and the 32 hexadecimal digits
-in reverse for an IPv6 address. Any answer is a listing, unless the list's
-name is followed by a filter: zen.spamhaus.org=127.0.0.[2..11] counts only
-these answers. A filter is four numbers, each alone or a list in brackets
-such as [2;4;10..12]. Use one where it is known: many lists tell with answers
-in 127.255.255.0/24 that they will not answer.
+in reverse for an IPv6 address. An answer within 127.0.0.0/8 is a listing,
+unless the list's name is followed by a filter:
+zen.spamhaus.org=127.0.0.[2..11] counts only these answers. A filter is four
+numbers, each alone or a list in brackets such as [2;4;10..12]. Use one where
+it is known: not every answer of a list means that mail should be refused.
+127.255.255.0/24, the error codes of many lists, is never a listing.
 
+Lists are watched: one that cannot be believed is set aside until it behaves
+again, see the topic dns_lists (`mailward restrictions dns_lists`).
 When DNS does not answer, or the list is set aside: DUNNO. The reply shows the
 list's text (TXT records), joined with ` / ` and cut at 500 bytes.
 
 Postfix: asks one list after the other, and for the text of every answer;
 here: all lists at once, and the text only of what is refused, because a mail
 then waits for two answers at most. lookahead = false asks as Postfix.
+Postfix: any answer is a listing; here: not 127.255.255.0/24 and nothing
+outside of 127.0.0.0/8, because a list that fails would refuse all mail.
 Postfix: shows the first string of a TXT record (up to 3.7); here: all of
 them, because Postfix does so since.
 Postfix: tries the list without its filter in rbl_reply_maps since 3.10;

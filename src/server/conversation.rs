@@ -100,6 +100,7 @@ impl Conversation {
                 name: value(c"{daemon_name}"),
                 address: value(c"{daemon_addr}"),
                 port: value(c"{daemon_port}"),
+                version: value(c"v").strip_prefix("Postfix ").unwrap_or_default().to_owned(),
             },
             ..Session::default()
         };

@@ -11,7 +11,7 @@ use crate::{
     config::settings::{Mode, OnBug},
     decision::{
         Decision, Verdict,
-        text::{LogLine, RecordLine, RemarkLine},
+        text::{FaultLine, LogLine, RecordLine, RemarkLine},
     },
     lookup::greylist::Greylisted,
     request::{Event, Request, Stage, envelope::Path, subject::Subject},
@@ -294,6 +294,9 @@ impl Server {
             info!("{}", RemarkLine { decision: &decision, remark, observed });
         }
         info!("{}", LogLine { decision: &decision, observed });
+        for step in decision.steps.iter().filter(|step| step.is_fault()) {
+            warn!("{}", FaultLine { decision: &decision, step });
+        }
         reply::count(&decision, &self.counters);
         debug!("{}", RecordLine(&decision));
         Ok(Some(decision))

@@ -29,7 +29,7 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-/// Asked when no list answers at all: if nothing answers this either, the resolver is at fault.
+/// A name below this is asked for when no list answers at all: if nothing answers this either, the resolver is at fault.
 const CONTROL: &str = "com";
 
 /// The lists of one policy and what is known about them. A reload makes a new one that goes on with what was known.
@@ -249,6 +249,10 @@ impl Watch {
             if in_the_dark {
                 planned.health.untestable();
             } else if let Some(change) = planned.health.tested(found) {
+                if change == Change::TakenBack {
+                    // What it said in its bad hours must not be believed now.
+                    dns.forget_below(&watched.list.zone);
+                }
                 self.carry_out(watched, change);
             }
             planned.plan();
@@ -325,9 +329,10 @@ impl Planned {
     }
 }
 
-/// Whether not even the control question is answered.
+/// Whether not even the control question is answered: for a name that nobody has asked for before, since a resolver that is
+/// cut off answers others from what it keeps.
 async fn nothing_answers(dns: &Dns) -> bool {
-    match Domain::for_query(CONTROL) {
+    match Domain::for_query(&format!("{:016x}.{CONTROL}", RandomState::new().hash_one(()))) {
         Some(name) => dns.ask_anew(&Lookup::Ns(name)).await.is_temporary(),
         None => false,
     }

@@ -103,6 +103,12 @@ impl DnsServer {
         self.shared.counts.lock().unwrap().get(&(kind.to_owned(), zone::key(name))).copied().unwrap_or(0)
     }
 
+    /// The names that were asked for with a type.
+    pub fn names(&self, kind: &str) -> Vec<String> {
+        let counts = self.shared.counts.lock().unwrap();
+        counts.keys().filter(|(asked, _)| asked == kind).map(|(_, name)| name.clone()).collect()
+    }
+
     /// How many questions came.
     pub fn total(&self) -> usize {
         self.shared.total.load(Ordering::SeqCst)

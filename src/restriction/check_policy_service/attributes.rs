@@ -47,7 +47,10 @@ pub(super) fn of(request: &Request<'_>, policy_context: &str) -> String {
     lines.add("encryption_protocol", tls.map_or("", |tls| &tls.version));
     lines.add("encryption_cipher", tls.map_or("", |tls| &tls.cipher));
     lines.add("encryption_keysize", tls.and_then(|tls| tls.cipher_bits).unwrap_or_default());
+    lines.add("tls_sni", "");
     lines.add("policy_context", policy_context);
+    lines.add("compatibility_level", "");
+    lines.add("mail_version", &session.server.version);
     lines.0
 }
 

@@ -267,6 +267,7 @@ fn attributes_are_those_that_are_known_and_never_break_their_line() {
         cert_subject: Some("A + B\nü".to_owned()),
         cert_issuer: Some("CA".to_owned()),
     });
+    mail.session.server.version = "3.7.11".to_owned();
     mail.envelope.size = Some(1000);
     mail.envelope.accepted = 3;
     mail.envelope.auth_author = Some("bob@a".to_owned());
@@ -276,7 +277,8 @@ fn attributes_are_those_that_are_known_and_never_break_their_line() {
     let tail = "queue_id=4dZ1TJ2Pz3z\ninstance=44554f80.1\nsize=1000\netrn_domain=\nstress=\n\
                 sasl_method=PLAIN\nsasl_username=bob\nsasl_sender=bob@a\nccert_subject=A+20+2B+20B+0A+C3+BC\n\
                 ccert_issuer=CA\nccert_fingerprint=\nccert_pubkey_fingerprint=\n\
-                encryption_protocol=TLSv1.3\nencryption_cipher=AES\nencryption_keysize=256\npolicy_context=one\n";
+                encryption_protocol=TLSv1.3\nencryption_cipher=AES\nencryption_keysize=256\ntls_sni=\npolicy_context=one\n\
+                compatibility_level=\nmail_version=3.7.11\n";
     let (_, _, got) = question(rule.as_ref(), &mail);
     let want = format!(
         "request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n{head}helo_name=a?b=c\n\
@@ -295,7 +297,7 @@ fn attributes_are_those_that_are_known_and_never_break_their_line() {
                 helo_name=\nsender=\nrecipient=\nrecipient_count=0\nqueue_id=\ninstance=44554f80.1\nsize=0\n\
                 etrn_domain=\nstress=\nsasl_method=\nsasl_username=\nsasl_sender=\nccert_subject=\nccert_issuer=\n\
                 ccert_fingerprint=\nccert_pubkey_fingerprint=\nencryption_protocol=\nencryption_cipher=\n\
-                encryption_keysize=0\npolicy_context=one\n";
+                encryption_keysize=0\ntls_sni=\npolicy_context=one\ncompatibility_level=\nmail_version=\n";
     assert_eq!(got, want);
 }
 
