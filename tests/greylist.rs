@@ -94,6 +94,28 @@ async fn a_mail_waits_once_and_says_so_when_it_passes() {
 }
 
 #[tokio::test]
+async fn only_listed_clients_are_greylisted_by_their_score() {
+    let directory = Directory::new();
+    let lists = "recipient = ['reject_dnsbl_score main', 'greylist_dnsbl_score main']\n\
+                 [dnsbl.main]\nsites = ['bl.example=127.0.0.2*1', 'bl.example=127.0.0.3*3']\n\
+                 reject_at = 3\ngreylist_at = 1";
+    let zone = "2.0.0.127.bl.example A 127.0.0.2\n\
+                1.2.0.192.bl.example A 127.0.0.2\n\
+                2.2.0.192.bl.example A 127.0.0.3\n";
+    let daemon = Daemon::start(&policy(&directory, "", lists), zone).await;
+    let refused = "550 5.7.1 Service unavailable; client [192.0.2.2] blocked using bl.example";
+    let wait = format!("{WAIT} 4 minutes");
+    for (address, want) in [("192.0.2.1", wait.as_str()), ("192.0.2.2", refused), ("192.0.2.3", "continue")] {
+        let from = From::resolved(address, "unknown", "unknown", "FAIL");
+        assert_eq!(Session::open(&daemon, &from).await.ordinary().await, want, "{address}");
+    }
+    assert_eq!(rows(&directory).await.len(), 1);
+    daemon.clock.advance(Duration::from_secs(240));
+    let from = From::resolved("192.0.2.1", "unknown", "unknown", "FAIL");
+    assert_eq!(Session::open(&daemon, &from).await.ordinary().await, "continue");
+}
+
+#[tokio::test]
 async fn a_refused_mail_leaves_no_row_and_an_observed_one_says_so() {
     let directory = Directory::new();
     let lists = "sender = ['warn_if_reject greylist']\nrecipient = ['check_sender_access inline:{ { bad@sender.example = REJECT } }']";

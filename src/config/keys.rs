@@ -277,11 +277,11 @@ const KEYS: &[Key] = &[
         "Tables with the replies of single lists, by `domain=filter` as it stands in the entry, or by the domain."),
     key("dnsbl.*.sites", Takes::Texts, "[]", "[\"zen.spamhaus.org=127.0.0.[2..11]*3\"]",
         "The sites of a scored list, `domain[=filter][*weight]`, as in postscreen_dnsbl_sites. The section has a name \
-         of your own, which reject_dnsbl_score takes."),
+         of your own, which reject_dnsbl_score and greylist_dnsbl_score take."),
     key("dnsbl.*.reject_at", Takes::Number(1, 1_000_000_000), "1", "3",
         "The score from which reject_dnsbl_score refuses."),
     key("dnsbl.*.greylist_at", Takes::Number(0, 1_000_000_000), "0", "1",
-        "The score from which greylist_dnsbl_score greylists; 0: never. This version does not have that restriction."),
+        "The score from which greylist_dnsbl_score greylists; below reject_at. 0: never."),
     key("dnsbl.*.show", Takes::Names, "{}", "{ \"secret.zen.dq.spamhaus.net\" = \"zen.spamhaus.org\" }",
         "What clients are shown instead of a site's domain, as postscreen_dnsbl_reply_map: it keeps the key of a paid \
          list secret."),

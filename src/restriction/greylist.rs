@@ -1,6 +1,9 @@
 //! `greylist` and its kin that greylist suspicious clients only: RFC 6647; no part of postconf(5).
 
-use super::{Kind, Parse, Restriction, args::Arguments};
+use super::{
+    Kind, Parse, Restriction,
+    args::{self, Arguments},
+};
 use crate::{
     decision::action::{Action, Amendment, Amends},
     greylist::{OnStoreFailure, Settings, identity},
@@ -78,8 +81,7 @@ const fn kind(
 }
 
 fn parse(whom: Whom, arguments: &mut Arguments<'_>) -> Result<Box<dyn Restriction>, Fault> {
-    let settings = arguments.settings();
-    Ok(Box::new(Greylist { whom, settings: settings.greylist.clone(), trusted: settings.mynetworks.clone() }))
+    Ok(Box::new(Greylist { whom, ..Greylist::everybody(arguments.settings()) }))
 }
 
 /// Which clients.
@@ -104,8 +106,9 @@ impl Whom {
     }
 }
 
+/// The rule, for those who have a judgement of their own about who is suspicious.
 #[derive(Debug)]
-struct Greylist {
+pub(super) struct Greylist {
     whom: Whom,
     settings: Arc<Settings>,
     trusted: Arc<[ipnet::IpNet]>,
@@ -117,6 +120,35 @@ impl Restriction for Greylist {
             lookups.note(why);
             return Ok(Action::Dunno);
         }
+        self.observe(request, lookups)
+    }
+
+    fn amends(&self) -> Amends {
+        Amends { headers: self.settings.header, ..Amends::default() }
+    }
+
+    fn greylists(&self) -> bool {
+        true
+    }
+}
+
+/// 4.2.0 and not 4.7.1, at which some versions of Exchange give up; and fail2ban's filters know it.
+const STATUS: Enhanced = Enhanced::new(2, 0);
+const CODE: ReplyCode = ReplyCode::known(450);
+
+impl Greylist {
+    /// For every client.
+    pub(super) fn everybody(settings: &args::Settings) -> Self {
+        let (greylist, trusted) = (settings.greylist.clone(), settings.mynetworks.clone());
+        Self { whom: Whom::Everybody, settings: greylist, trusted }
+    }
+
+    /// Asks the greylist, and carries out what it says.
+    pub(super) fn observe(
+        &self,
+        request: &Request<'_>,
+        lookups: &mut Lookups<'_>,
+    ) -> Result<Action, Pending> {
         let Some(observation) = self.settings.observation(request, lookups.warn_only()) else {
             return Ok(Action::Dunno);
         };
@@ -134,22 +166,8 @@ impl Restriction for Greylist {
         Ok(self.defer(request, &text))
     }
 
-    fn amends(&self) -> Amends {
-        Amends { headers: self.settings.header, ..Amends::default() }
-    }
-
-    fn greylists(&self) -> bool {
-        true
-    }
-}
-
-/// 4.2.0 and not 4.7.1, at which some versions of Exchange give up; and fail2ban's filters know it.
-const STATUS: Enhanced = Enhanced::new(2, 0);
-const CODE: ReplyCode = ReplyCode::known(450);
-
-impl Greylist {
     /// Why a mail is none of the greylist's business.
-    fn passes(&self, request: &Request<'_>) -> Option<String> {
+    pub(super) fn passes(&self, request: &Request<'_>) -> Option<String> {
         let client = &request.session.client;
         let (Some(address), Some(recipient)) = (client.address, request.recipient) else {
             return Some("there is no address or no single recipient".to_owned());
@@ -238,7 +256,6 @@ mod tests {
             Stage,
             session::{Identity, Login, Tls},
         },
-        restriction::args,
         testing::{Mail, greylisted, said_with},
     };
 
