@@ -200,7 +200,8 @@ impl<'a> Builder<'a> {
         }
         self.scored.note(kind.name, behind[..taken].first());
         let amends = made.as_ref().is_ok_and(|restriction| restriction.amends().any());
-        self.uses.needs.push(Needs { owner, event: kind.needs, amends, word: word.clone() });
+        let greylists = made.as_ref().is_ok_and(|restriction| restriction.greylists());
+        self.uses.needs.push(Needs { owner, event: kind.needs, amends, greylists, word: word.clone() });
         match made {
             Ok(restriction) => {
                 // Under warn_if_reject only a permit still ends the list.
