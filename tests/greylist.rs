@@ -13,7 +13,7 @@ use indymilter_test::EomAction;
 use mailward::{
     cli::{self, Exit},
     store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
-    time::SystemClock,
+    time::{Clock, SystemClock, Timestamp},
 };
 use std::{sync::Arc, time::Duration};
 use support::{
@@ -206,6 +206,27 @@ async fn a_row_that_was_answered_is_there_after_a_restart() {
     let second = daemon(&directory, "").await;
     second.clock.advance(Duration::from_secs(240));
     assert_eq!(Session::open(&second, &client()).await.ordinary().await, "continue");
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_a_day_makes_none_who_passed_wait() {
+    const DAY: i64 = 86_400;
+    let directory = Directory::new();
+    let daemon = daemon(&directory, "").await;
+    let clock = daemon.clock.clone();
+    let bot = |last: u8| From::resolved(&format!("198.51.100.{last}"), "unknown", "unknown", "FAIL");
+    assert_eq!(Session::open(&daemon, &client()).await.ordinary().await, format!("{WAIT} 4 minutes"));
+    clock.advance(Duration::from_secs(240));
+    assert_eq!(Session::open(&daemon, &client()).await.ordinary().await, "continue");
+    let begin = clock.now();
+    for (step, waits) in [(DAY, true), (0, true), (-DAY, true), (0, false)] {
+        clock.set(Timestamp(begin.0 + step));
+        assert_eq!(Session::open(&daemon, &client()).await.ordinary().await, "continue", "{step}");
+        // Who is new waits the whole wait at each time that the clock shows, and never for ever.
+        let want = if waits { format!("{WAIT} 4 minutes") } else { "continue".to_owned() };
+        assert_eq!(Session::open(&daemon, &bot(1)).await.ordinary().await, want, "{step}");
+    }
+    assert_eq!(rows(&directory).await.len(), 2);
 }
 
 #[tokio::test]
