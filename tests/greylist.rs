@@ -307,11 +307,17 @@ async fn an_answer_to_a_user_does_not_wait() {
     assert_eq!(session.rcpt("<from@sender.example>").await, "continue");
     assert_eq!(session.rcpt("<unsubscribe-1@sender.example>").await, "continue");
     assert_eq!(session.message().await, (vec![], "continue".to_owned()));
-    let mut answer = Session::open(&daemon, &client()).await;
+    let theirs = From::named("mail.out.sender.example", "192.0.2.9");
+    let mut answer = Session::open(&daemon, &theirs).await;
     assert_eq!(answer.ordinary().await, "continue");
     for other in ["<stranger@sender.example>", "<unsubscribe-1@sender.example>"] {
         answer.mail(other).await;
         assert_eq!(answer.rcpt("<to@rcpt.example>").await, format!("{WAIT} 4 minutes"), "{other}");
+    }
+    // Anybody can write the name of a correspondent.
+    for forger in [client(), From::resolved("192.0.2.9", "unknown", "mail.out.sender.example", "FORGED")] {
+        let answer = Session::open(&daemon, &forger).await.ordinary().await;
+        assert_eq!(answer, format!("{WAIT} 4 minutes"), "{forger:?}");
     }
     assert_eq!(daemon.counter("greylist_not_learnt"), 0);
 }

@@ -176,6 +176,12 @@ mod contract {
         says(store, &steps).await;
         store.learn(Outgoing { now: Timestamp(T + 60 * DAY), ..outgoing }).await.unwrap();
         says(store, &[("a@x.example", 60 * DAY + 2, "Correspondent")]).await;
+        let forged =
+            |after| Observation { own_domain: false, vouchers: Vec::new(), ..attempt("a@x.example", after) };
+        store.forget(Filter::default()).await.unwrap();
+        assert_eq!(say(store, forged(61 * DAY)).await, "NewCorrespondent 240", "anybody may write the name");
+        assert_eq!(say(store, forged(61 * DAY + 60)).await, "EarlyRetry 180");
+        assert_eq!(say(store, forged(61 * DAY + 240)).await, "opened 240");
         let other = Observation { recipient: "other@rcpt.example".to_owned(), ..attempt("a@x.example", 0) };
         assert_eq!(say(store, other).await, "New 240");
     }

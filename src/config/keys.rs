@@ -345,8 +345,10 @@ const KEYS: &[Key] = &[
     key("greylist.probe_senders", Takes::Texts, "[\"double-bounce\", \"mailer-daemon\", \"postmaster\"]", "[\"verify\"]",
         "The local parts of senders that ask whether an address exists: as the null sender they are deferred at DATA only."),
     key("greylist.learn_outgoing", Takes::Bool, "true", "false",
-        "Do not greylist the answer of somebody to whom an authenticated user has written within known_max_age. The mail \
-         must come through mailward on its way out; messages to more than 20 recipients do not count."),
+        "Do not greylist the answer of somebody to whom an authenticated user has written within known_max_age, if it comes \
+         from a host whose verified name lies in the sender's own domain. From elsewhere it waits as any mail does, since \
+         anybody can write a sender's name. The mail must come through mailward on its way out; messages to more than 20 \
+         recipients do not count."),
     key("greylist.opt_in", Takes::Bool, "false", "true", "Greylist only recipients that opted in."),
     key("greylist.reveal_time", Takes::Bool, "true", "false", "Say in the reply how long to wait."),
     key("greylist.url", Takes::Text, "\"\"", "\"https://www.example.org/greylisting\"",

@@ -30,6 +30,9 @@ pub struct Observation {
     pub brief: bool,
     /// The sender as it came, in lower case: whom a local user may have written to. Empty where that does not count.
     pub correspondent: String,
+    /// Whether the client's verified name lies in the sender's own domain. Without that anybody could write the name of
+    /// a correspondent.
+    pub own_domain: bool,
     /// How it is judged.
     #[serde(skip)]
     pub terms: Terms,
@@ -113,7 +116,7 @@ pub enum Greylisted {
     Passed,
     /// The client has proven itself with other mail.
     Known,
-    /// The recipient has written to the sender.
+    /// The recipient has written to the sender, whose domain the client is of.
     Correspondent,
     /// The recipient is exempt for a while or for good.
     Exempt,
@@ -127,6 +130,9 @@ pub enum Greylisted {
 pub enum Wait {
     /// The first attempt.
     New,
+    /// The first attempt in the name of somebody to whom the recipient has written, from a client that is not known to
+    /// be theirs.
+    NewCorrespondent,
     /// Not long enough ago.
     EarlyRetry,
     /// Its network has too many waiting rows: none was made.
@@ -148,6 +154,9 @@ impl fmt::Display for Greylisted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waits { why: Wait::New, .. } => f.write_str("new"),
+            Self::Waits { why: Wait::NewCorrespondent, .. } => {
+                f.write_str("new, in the name of somebody whom the recipient wrote to")
+            }
             Self::Waits { left, why: Wait::EarlyRetry } => {
                 write!(f, "early-retry ({}s missing)", left.as_secs())
             }

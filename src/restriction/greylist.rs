@@ -30,6 +30,10 @@ A mail is recognised by the client's network or the domain of its verified
 name, its sender and its recipient. It waits for `delay` of [greylist]; a
 retry within `retry_window` passes, and with it the rest of the message. A
 client that came back is known and waits no more, also with other mail.
+With learn_outgoing of [greylist], whom a user of yours has written to does
+not wait with the answer, if the client's verified name lies in the sender's
+own domain: a sender's name alone can be forged. Hosts that send for domains
+of others are known after their first mail, as all are.
 The null sender and senders that probe addresses hear the 450 at DATA,
 without the recipient, since a probe that is refused at RCPT says that the
 address does not exist.

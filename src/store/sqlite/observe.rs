@@ -19,7 +19,8 @@ pub(super) fn observe(
     if is_exempt(connection, observation)? {
         return Ok(Greylisted::Exempt);
     }
-    if is_correspondent(connection, observation)? {
+    let correspondent = is_correspondent(connection, observation)?;
+    if correspondent && observation.own_domain {
         return Ok(Greylisted::Correspondent);
     }
     for voucher in &observation.vouchers {
@@ -38,10 +39,16 @@ pub(super) fn observe(
     }
     let found: Vec<Row> = rows.iter().flatten().copied().collect();
     let ruling = judge::judge(terms, observation.brief, *now, &found);
-    match networks {
-        Some(networks) => note(connection, observation, networks, &rows, ruling),
-        None => Ok(ruling.said),
-    }
+    let said = match networks {
+        Some(networks) => note(connection, observation, networks, &rows, ruling)?,
+        None => ruling.said,
+    };
+    Ok(match said {
+        Greylisted::Waits { left, why: Wait::New } if correspondent => {
+            Greylisted::Waits { left, why: Wait::NewCorrespondent }
+        }
+        said => said,
+    })
 }
 
 /// Writes what a ruling leaves. `rows` are what was found under each of the client's names.
