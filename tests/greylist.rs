@@ -151,6 +151,29 @@ async fn the_null_sender_waits_at_data_and_a_probe_hears_nothing() {
 }
 
 #[tokio::test]
+async fn a_bounce_to_two_who_wait_apart_is_not_deferred_for_ever() {
+    let directory = Directory::new();
+    let daemon = daemon(&directory, "per_recipient = true\nknown_after = 0").await;
+    let wait = |minutes| format!("450 4.2.0 Greylisted, please try again in {minutes} minutes");
+    for (recipients, after, want) in [
+        (&["a"][..], 0, wait(4)),
+        (&["a", "b"], 120, wait(2)),
+        // The one has proven itself now, and must not wait anew for the other.
+        (&["a", "b"], 120, wait(2)),
+        (&["a", "b"], 120, "continue".to_owned()),
+    ] {
+        daemon.clock.advance(Duration::from_secs(after));
+        let mut session = Session::open(&daemon, &client()).await;
+        session.helo("helo.example").await;
+        session.mail("<>").await;
+        for recipient in recipients {
+            assert_eq!(session.rcpt(&format!("<{recipient}@rcpt.example>")).await, "continue");
+        }
+        assert_eq!(session.message().await.1, want, "{recipients:?} {after}");
+    }
+}
+
+#[tokio::test]
 async fn observing_defers_nobody_and_marks_its_rows() {
     let directory = Directory::new();
     let policy = format!("mode = 'observe'\n{}", policy(&directory, "", "recipient = ['greylist']"));

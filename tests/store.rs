@@ -45,6 +45,7 @@ contract! {
     whom_a_user_wrote_to_answers_without_waiting,
     a_clock_that_was_set_back_makes_nobody_wait_twice,
     a_step_of_a_day_makes_none_who_passed_wait,
+    the_null_sender_s_proof_holds_for_the_window_only,
     looking_changes_nothing,
     rows_are_listed_passed_and_forgotten_by_filter,
     a_purge_takes_steps_and_leaves_what_lives,
@@ -235,6 +236,23 @@ mod contract {
                 ("fresh@x.example", fresh),
             ] {
                 assert_eq!(say(store, plain(sender, after)).await, want, "{sender} {step}");
+            }
+        }
+    }
+
+    pub(super) async fn the_null_sender_s_proof_holds_for_the_window_only(store: &dyn GreylistStore) {
+        for (brief, last) in [(true, "New 240"), (false, "Passed")] {
+            let sender = if brief { "" } else { "a@x.example" };
+            let bounce = |after| Observation { brief, vouchers: Vec::new(), ..attempt(sender, after) };
+            for (after, want) in [
+                (0, "New 240"),
+                (240, "opened 240"),
+                // Used or not: it is the proof that counts, not the last of those who make use of it.
+                (20 * HOUR, "Passed"),
+                (240 + 25 * HOUR, "Passed"),
+                (241 + 25 * HOUR, last),
+            ] {
+                assert_eq!(say(store, bounce(after)).await, want, "{sender} {after}");
             }
         }
     }

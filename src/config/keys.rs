@@ -325,7 +325,8 @@ const KEYS: &[Key] = &[
     key("greylist.retry_window", Takes::Span(seconds(60), seconds(30 * 86_400)), "\"25h\"", "\"2d\"",
         "Until when after the first attempt a retry counts; later ones begin anew."),
     key("greylist.max_age", Takes::Span(seconds(3_600), seconds(3_650 * 86_400)), "\"36d\"", "\"60d\"",
-        "How long a sender and recipient that passed are remembered without traffic. Monthly mail is up to 35 days apart."),
+        "How long a sender and recipient that passed are remembered without traffic; the null sender and probe_senders for \
+         retry_window only. Monthly mail is up to 35 days apart."),
     key("greylist.known_max_age", Takes::Span(seconds(3_600), seconds(3_650 * 86_400)), "\"60d\"", "\"90d\"",
         "How long a known client is remembered without traffic."),
     key("greylist.known_after", Takes::Number(0, 1_000), "2", "5",
