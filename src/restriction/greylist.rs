@@ -7,7 +7,10 @@ use super::{
 use crate::{
     decision::action::{Action, Amendment, Amends},
     greylist::{OnStoreFailure, Settings, identity},
-    lookup::{Lookups, Pending, greylist::Greylisted},
+    lookup::{
+        Lookups, Pending,
+        greylist::{Greylisted, Whitelist},
+    },
     origin::Fault,
     request::{
         Event, Request,
@@ -36,7 +39,7 @@ own domain: a sender's name alone can be forged. Hosts that send for domains
 of others are known after their first mail, as all are.
 The null sender and senders that probe addresses hear the 450 at DATA,
 without the recipient, since a probe that is refused at RCPT says that the
-address does not exist.
+address does not exist. Their proof holds for retry_window, not for max_age.
 
 When the store does not answer: on_store_failure of [greylist] decides, by
 default the mail passes. DUNNO for logins, mynetworks, trusted client
@@ -120,11 +123,7 @@ pub(super) struct Greylist {
 
 impl Restriction for Greylist {
     fn check(&self, request: &Request<'_>, lookups: &mut Lookups<'_>) -> Result<Action, Pending> {
-        if let Some(why) = self.passes(request) {
-            lookups.note(why);
-            return Ok(Action::Dunno);
-        }
-        self.observe(request, lookups)
+        if self.skips(request, lookups) { Ok(Action::Dunno) } else { self.observe(request, lookups) }
     }
 
     fn amends(&self) -> Amends {
@@ -159,9 +158,11 @@ impl Greylist {
         let text = match lookups.greylist(observation)? {
             Greylisted::Waits { left, .. } => self.text(left),
             Greylisted::Opened { waited } => return Ok(self.opened(request, waited)),
-            Greylisted::Passed | Greylisted::Known | Greylisted::Correspondent | Greylisted::Exempt => {
-                return Ok(Action::Dunno);
-            }
+            Greylisted::Passed
+            | Greylisted::Known
+            | Greylisted::Correspondent
+            | Greylisted::Exempt
+            | Greylisted::Whitelisted(_) => return Ok(Action::Dunno),
             Greylisted::Unavailable(_) => match self.settings.on_store_failure {
                 OnStoreFailure::Accept => return Ok(Action::Dunno),
                 OnStoreFailure::Tempfail => "Greylisted, please try again later".to_owned(),
@@ -170,10 +171,35 @@ impl Greylist {
         Ok(self.defer(request, &text))
     }
 
-    /// Why a mail is none of the greylist's business.
-    pub(super) fn passes(&self, request: &Request<'_>) -> Option<String> {
+    /// Whether a mail is none of the greylist's business; why is noted.
+    pub(super) fn skips(&self, request: &Request<'_>, lookups: &mut Lookups<'_>) -> bool {
+        if let Some(why) = self.trusts(request) {
+            lookups.note(why);
+            return true;
+        }
+        if let Some((whitelist, entry)) = self.whitelisted(request) {
+            lookups.note(format!("{whitelist}: {entry}"));
+            if let Some(observation) = self.settings.observation(request, lookups.warn_only()) {
+                lookups.whitelisted(observation, whitelist);
+            }
+            return true;
+        }
+        let cleared = request.envelope.greylist_passed && !self.settings.per_recipient;
+        let why = if !self.whom.includes(&request.session.client) {
+            "the client is not suspicious"
+        } else if cleared {
+            "an earlier recipient of this message has passed"
+        } else {
+            return false;
+        };
+        lookups.note(why);
+        true
+    }
+
+    /// Why a mail is not greylisted whatever the lists say.
+    fn trusts(&self, request: &Request<'_>) -> Option<String> {
         let client = &request.session.client;
-        let (Some(address), Some(recipient)) = (client.address, request.recipient) else {
+        let (Some(address), Some(_)) = (client.address, request.recipient) else {
             return Some("there is no address or no single recipient".to_owned());
         };
         if request.session.login.is_some() {
@@ -182,21 +208,20 @@ impl Greylist {
         if request.session.tls.as_ref().is_some_and(|tls| tls.cert_subject.is_some()) {
             return Some("the client has a trusted certificate".to_owned());
         }
-        if let Some(network) = self.trusted.iter().find(|network| network.contains(&address)) {
-            return Some(format!("{address} is in {network} of mynetworks"));
-        }
+        let network = self.trusted.iter().find(|network| network.contains(&address))?;
+        Some(format!("{address} is in {network} of mynetworks"))
+    }
+
+    /// The list of exceptions that names client or recipient, and its entry.
+    fn whitelisted(&self, request: &Request<'_>) -> Option<(Whitelist, String)> {
+        let client = &request.session.client;
         let verified = client.identity.name_status == NameStatus::Verified;
-        if let Some(entry) = self.settings.clients.find(verified.then_some(&client.identity.name), address) {
-            return Some(format!("client whitelist: {entry}"));
+        let name = verified.then_some(client.identity.name.as_str());
+        if let Some(entry) = self.settings.clients.find(name, client.address?) {
+            return Some((Whitelist::Client, entry));
         }
-        if let Some(entry) = self.settings.recipients.find(&recipient.address.internal()) {
-            return Some(format!("recipient whitelist: {entry}"));
-        }
-        if !self.whom.includes(client) {
-            return Some("the client is not suspicious".to_owned());
-        }
-        (request.envelope.greylist_passed && !self.settings.per_recipient)
-            .then(|| "an earlier recipient of this message has passed".to_owned())
+        let entry = self.settings.recipients.find(&request.recipient?.address.internal())?;
+        Some((Whitelist::Recipient, entry))
     }
 
     fn text(&self, left: Duration) -> String {
@@ -255,7 +280,7 @@ mod tests {
     use super::*;
     use crate::{
         greylist::whitelist::{Clients, Recipients},
-        lookup::greylist::Wait,
+        lookup::{answers::Answer, greylist::Wait},
         request::{
             Stage,
             session::{Identity, Login, Tls},
@@ -380,6 +405,31 @@ mod tests {
         ];
         for (mail, want) in cases {
             assert!(says("greylist", &settings, &mail, NEW).starts_with(want), "{mail:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_list_of_exceptions_names_is_told_in_postgrey_s_words() {
+        let settings = with(|s| {
+            let mut faults = Vec::new();
+            s.clients.read("c", "client.example", &mut faults);
+            s.recipients.read("r", "postmaster@", &mut faults);
+        });
+        let client = Mail::new();
+        let recipient = Mail::new().client("unknown", "192.0.2.1").to("postmaster@rcpt.example");
+        for (mail, reason, said) in [
+            (client, "client whitelist: client.example", Whitelist::Client),
+            (recipient, "recipient whitelist: postmaster@", Whitelist::Recipient),
+        ] {
+            let dns = crate::testing::zone("");
+            let mut lookups = Lookups::new(&dns);
+            let rule = crate::testing::rule_with("greylist", &settings).unwrap();
+            assert_eq!(rule.check(&mail.request(), &mut lookups), Ok(Action::Dunno));
+            let (used, noted) = lookups.take_used();
+            assert_eq!(noted.as_deref(), Some(reason));
+            assert!(
+                matches!(&used[0].answer, Answer::Greylist(Greylisted::Whitelisted(list)) if *list == said)
+            );
         }
     }
 

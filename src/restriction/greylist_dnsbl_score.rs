@@ -66,8 +66,7 @@ struct GreylistDnsblScore {
 
 impl Restriction for GreylistDnsblScore {
     fn check(&self, request: &Request<'_>, lookups: &mut Lookups<'_>) -> Result<Action, Pending> {
-        if let Some(why) = self.greylist.passes(request) {
-            lookups.note(why);
+        if self.greylist.skips(request, lookups) {
             return Ok(Action::Dunno);
         }
         let Some(address) = request.session.client.address else { return Ok(Action::Dunno) };
