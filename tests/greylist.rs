@@ -221,6 +221,24 @@ async fn a_flood_is_deferred_without_rows_and_others_are_not_its_victims() {
 }
 
 #[tokio::test]
+async fn a_restart_gives_a_flood_no_new_rows() {
+    let directory = Directory::new();
+    let bot = From::resolved("192.0.2.1", "unknown", "unknown", "FAIL");
+    for round in ["a", "b", "c"] {
+        let daemon = daemon(&directory, "waiting_limit = 2").await;
+        let mut session = Session::open(&daemon, &bot).await;
+        session.helo("helo.example").await;
+        for sender in ["x", "y", "z"] {
+            session.mail(&format!("<{sender}{round}@sender.example>")).await;
+            assert_eq!(session.rcpt("<to@rcpt.example>").await, format!("{WAIT} 4 minutes"));
+        }
+        drop(session);
+        daemon.stop().await;
+        assert_eq!(rows(&directory).await.len(), 2, "{round}");
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_was_answered_is_there_after_a_restart() {
     let directory = Directory::new();
     let first = daemon(&directory, "").await;

@@ -64,7 +64,8 @@ fn note(
     if let Greylisted::Waits { left, why: Wait::New } = said
         && rows.iter().all(Option::is_none)
     {
-        if !networks.has_room(network, *now, terms.waiting_limit) {
+        let count = |since| begun(connection, network, since);
+        if !networks.has_room(network, *now, terms.waiting_limit, count)? {
             return Ok(Greylisted::Waits { left, why: Wait::TooMany });
         }
         networks.begins(network);
@@ -91,6 +92,15 @@ fn note(
         }
     }
     Ok(said)
+}
+
+/// How many rows under a network itself began to wait since a moment, as far as a bounded look shows it.
+fn begun(connection: &Connection, network: &str, since: Timestamp) -> Result<u32> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*) FROM (SELECT first_seen, passed_at FROM greylist WHERE client = ?1 LIMIT 10000) \
+         WHERE passed_at IS NULL AND first_seen >= ?2",
+    )?;
+    statement.query_row(params![network, since.0], |row| count(row, 0))
 }
 
 fn is_exempt(connection: &Connection, observation: &Observation) -> Result<bool> {
