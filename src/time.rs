@@ -69,6 +69,11 @@ impl FixedClock {
         Self(AtomicI64::new(now.0))
     }
 
+    /// Sets the clock.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.0, Ordering::Relaxed);
+    }
+
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_secs()).unwrap_or(i64::MAX), Ordering::Relaxed);

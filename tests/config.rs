@@ -149,6 +149,22 @@ mailward: unknown restriction `reject_unknown_hlo`
 }
 
 #[test]
+fn the_examples_of_greylisting_load() {
+    let names = ["greylist", "greylist_unknown_client_hostname", "greylist_dynamic_client_hostname"];
+    for name in names.into_iter().chain(["greylist_dnsbl_score"]) {
+        let (manual, exit) = mailward(&["restrictions", name]);
+        assert_eq!(exit, Exit::Success);
+        let (before, example) = manual.split_once("\nExample: ").unwrap();
+        let lines = before.lines().skip_while(|line| !line.starts_with("    ["));
+        let sections = lines.map_while(|line| line.strip_prefix("    ")).collect::<Vec<_>>().join("\n");
+        let policy = format!("mynetworks = '::1'\n[restrictions]\n{example}\n{sections}\n");
+        let loaded = config::parse("manual.toml", &policy, &mut Nothing);
+        assert_eq!(shown(&loaded), "", "{policy}");
+        assert!(loaded.config.unwrap().policy.greylists());
+    }
+}
+
+#[test]
 fn a_wrong_command_line_is_a_usage_error() {
     assert_eq!(mailward(&["check-confg"]).1, Exit::Usage);
     assert_eq!(mailward(&[]).1, Exit::Usage);

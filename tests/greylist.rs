@@ -13,7 +13,7 @@ use indymilter_test::EomAction;
 use mailward::{
     cli::{self, Exit},
     store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
-    time::SystemClock,
+    time::{Clock, SystemClock, Timestamp},
 };
 use std::{sync::Arc, time::Duration};
 use support::{
@@ -94,6 +94,28 @@ async fn a_mail_waits_once_and_says_so_when_it_passes() {
 }
 
 #[tokio::test]
+async fn only_listed_clients_are_greylisted_by_their_score() {
+    let directory = Directory::new();
+    let lists = "recipient = ['reject_dnsbl_score main', 'greylist_dnsbl_score main']\n\
+                 [dnsbl.main]\nsites = ['bl.example=127.0.0.2*1', 'bl.example=127.0.0.3*3']\n\
+                 reject_at = 3\ngreylist_at = 1";
+    let zone = "2.0.0.127.bl.example A 127.0.0.2\n\
+                1.2.0.192.bl.example A 127.0.0.2\n\
+                2.2.0.192.bl.example A 127.0.0.3\n";
+    let daemon = Daemon::start(&policy(&directory, "", lists), zone).await;
+    let refused = "550 5.7.1 Service unavailable; client [192.0.2.2] blocked using bl.example";
+    let wait = format!("{WAIT} 4 minutes");
+    for (address, want) in [("192.0.2.1", wait.as_str()), ("192.0.2.2", refused), ("192.0.2.3", "continue")] {
+        let from = From::resolved(address, "unknown", "unknown", "FAIL");
+        assert_eq!(Session::open(&daemon, &from).await.ordinary().await, want, "{address}");
+    }
+    assert_eq!(rows(&directory).await.len(), 1);
+    daemon.clock.advance(Duration::from_secs(240));
+    let from = From::resolved("192.0.2.1", "unknown", "unknown", "FAIL");
+    assert_eq!(Session::open(&daemon, &from).await.ordinary().await, "continue");
+}
+
+#[tokio::test]
 async fn a_refused_mail_leaves_no_row_and_an_observed_one_says_so() {
     let directory = Directory::new();
     let lists = "sender = ['warn_if_reject greylist']\nrecipient = ['check_sender_access inline:{ { bad@sender.example = REJECT } }']";
@@ -126,6 +148,29 @@ async fn the_null_sender_waits_at_data_and_a_probe_hears_nothing() {
     assert_eq!(answer, "continue");
     session.mail("<from@other.example>").await;
     assert_eq!(session.rcpt("<to@rcpt.example>").await, format!("{WAIT} 4 minutes"), "it vouches for nobody");
+}
+
+#[tokio::test]
+async fn a_bounce_to_two_who_wait_apart_is_not_deferred_for_ever() {
+    let directory = Directory::new();
+    let daemon = daemon(&directory, "per_recipient = true\nknown_after = 0").await;
+    let wait = |minutes| format!("450 4.2.0 Greylisted, please try again in {minutes} minutes");
+    for (recipients, after, want) in [
+        (&["a"][..], 0, wait(4)),
+        (&["a", "b"], 120, wait(2)),
+        // The one has proven itself now, and must not wait anew for the other.
+        (&["a", "b"], 120, wait(2)),
+        (&["a", "b"], 120, "continue".to_owned()),
+    ] {
+        daemon.clock.advance(Duration::from_secs(after));
+        let mut session = Session::open(&daemon, &client()).await;
+        session.helo("helo.example").await;
+        session.mail("<>").await;
+        for recipient in recipients {
+            assert_eq!(session.rcpt(&format!("<{recipient}@rcpt.example>")).await, "continue");
+        }
+        assert_eq!(session.message().await.1, want, "{recipients:?} {after}");
+    }
 }
 
 #[tokio::test]
@@ -176,6 +221,24 @@ async fn a_flood_is_deferred_without_rows_and_others_are_not_its_victims() {
 }
 
 #[tokio::test]
+async fn a_restart_gives_a_flood_no_new_rows() {
+    let directory = Directory::new();
+    let bot = From::resolved("192.0.2.1", "unknown", "unknown", "FAIL");
+    for round in ["a", "b", "c"] {
+        let daemon = daemon(&directory, "waiting_limit = 2").await;
+        let mut session = Session::open(&daemon, &bot).await;
+        session.helo("helo.example").await;
+        for sender in ["x", "y", "z"] {
+            session.mail(&format!("<{sender}{round}@sender.example>")).await;
+            assert_eq!(session.rcpt("<to@rcpt.example>").await, format!("{WAIT} 4 minutes"));
+        }
+        drop(session);
+        daemon.stop().await;
+        assert_eq!(rows(&directory).await.len(), 2, "{round}");
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_was_answered_is_there_after_a_restart() {
     let directory = Directory::new();
     let first = daemon(&directory, "").await;
@@ -184,6 +247,27 @@ async fn a_row_that_was_answered_is_there_after_a_restart() {
     let second = daemon(&directory, "").await;
     second.clock.advance(Duration::from_secs(240));
     assert_eq!(Session::open(&second, &client()).await.ordinary().await, "continue");
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_a_day_makes_none_who_passed_wait() {
+    const DAY: i64 = 86_400;
+    let directory = Directory::new();
+    let daemon = daemon(&directory, "").await;
+    let clock = daemon.clock.clone();
+    let bot = |last: u8| From::resolved(&format!("198.51.100.{last}"), "unknown", "unknown", "FAIL");
+    assert_eq!(Session::open(&daemon, &client()).await.ordinary().await, format!("{WAIT} 4 minutes"));
+    clock.advance(Duration::from_secs(240));
+    assert_eq!(Session::open(&daemon, &client()).await.ordinary().await, "continue");
+    let begin = clock.now();
+    for (step, waits) in [(DAY, true), (0, true), (-DAY, true), (0, false)] {
+        clock.set(Timestamp(begin.0 + step));
+        assert_eq!(Session::open(&daemon, &client()).await.ordinary().await, "continue", "{step}");
+        // Who is new waits the whole wait at each time that the clock shows, and never for ever.
+        let want = if waits { format!("{WAIT} 4 minutes") } else { "continue".to_owned() };
+        assert_eq!(Session::open(&daemon, &bot(1)).await.ordinary().await, want, "{step}");
+    }
+    assert_eq!(rows(&directory).await.len(), 2);
 }
 
 #[tokio::test]
@@ -264,11 +348,17 @@ async fn an_answer_to_a_user_does_not_wait() {
     assert_eq!(session.rcpt("<from@sender.example>").await, "continue");
     assert_eq!(session.rcpt("<unsubscribe-1@sender.example>").await, "continue");
     assert_eq!(session.message().await, (vec![], "continue".to_owned()));
-    let mut answer = Session::open(&daemon, &client()).await;
+    let theirs = From::named("mail.out.sender.example", "192.0.2.9");
+    let mut answer = Session::open(&daemon, &theirs).await;
     assert_eq!(answer.ordinary().await, "continue");
     for other in ["<stranger@sender.example>", "<unsubscribe-1@sender.example>"] {
         answer.mail(other).await;
         assert_eq!(answer.rcpt("<to@rcpt.example>").await, format!("{WAIT} 4 minutes"), "{other}");
+    }
+    // Anybody can write the name of a correspondent.
+    for forger in [client(), From::resolved("192.0.2.9", "unknown", "mail.out.sender.example", "FORGED")] {
+        let answer = Session::open(&daemon, &forger).await.ordinary().await;
+        assert_eq!(answer, format!("{WAIT} 4 minutes"), "{forger:?}");
     }
     assert_eq!(daemon.counter("greylist_not_learnt"), 0);
 }

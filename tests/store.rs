@@ -44,6 +44,8 @@ contract! {
     only_those_who_opted_in_are_greylisted_where_that_is_asked,
     whom_a_user_wrote_to_answers_without_waiting,
     a_clock_that_was_set_back_makes_nobody_wait_twice,
+    a_step_of_a_day_makes_none_who_passed_wait,
+    the_null_sender_s_proof_holds_for_the_window_only,
     looking_changes_nothing,
     rows_are_listed_passed_and_forgotten_by_filter,
     a_purge_takes_steps_and_leaves_what_lives,
@@ -175,6 +177,12 @@ mod contract {
         says(store, &steps).await;
         store.learn(Outgoing { now: Timestamp(T + 60 * DAY), ..outgoing }).await.unwrap();
         says(store, &[("a@x.example", 60 * DAY + 2, "Correspondent")]).await;
+        let forged =
+            |after| Observation { own_domain: false, vouchers: Vec::new(), ..attempt("a@x.example", after) };
+        store.forget(Filter::default()).await.unwrap();
+        assert_eq!(say(store, forged(61 * DAY)).await, "NewCorrespondent 240", "anybody may write the name");
+        assert_eq!(say(store, forged(61 * DAY + 60)).await, "EarlyRetry 180");
+        assert_eq!(say(store, forged(61 * DAY + 240)).await, "opened 240");
         let other = Observation { recipient: "other@rcpt.example".to_owned(), ..attempt("a@x.example", 0) };
         assert_eq!(say(store, other).await, "New 240");
     }
@@ -191,6 +199,61 @@ mod contract {
             ("b@x.example", DAY, "Passed"),
         ] {
             assert_eq!(say(store, plain(sender, after)).await, want, "{sender} {after}");
+        }
+    }
+
+    /// Rows that passed, known clients, correspondents, and rows that wait, through a step of the clock and back.
+    pub(super) async fn a_step_of_a_day_makes_none_who_passed_wait(store: &dyn GreylistStore) {
+        let plain = |sender: &str, after| Observation { vouchers: Vec::new(), ..attempt(sender, after) };
+        let (local, remote) = ("to@rcpt.example".to_owned(), vec!["friend@x.example".to_owned()]);
+        store.learn(Outgoing { local, remote, now: Timestamp(T) }).await.unwrap();
+        says(store, &[("known@y.example", 0, "New 240"), ("known@y.example", 240, "opened 240")]).await;
+        for (sender, after, want) in [
+            ("passed@x.example", 0, "New 240"),
+            ("passed@x.example", 300, "opened 300"),
+            ("old@x.example", 0, "New 240"),
+            ("young@x.example", 2 * HOUR, "New 240"),
+        ] {
+            assert_eq!(say(store, plain(sender, after)).await, want, "{sender} {after}");
+        }
+        let at = 2 * HOUR + 60;
+        for (step, old, young, fresh) in [
+            // Ahead: what waited has waited a day more, or out of the window.
+            (DAY, "New 240", "opened 86460", "New 240"),
+            // Right again: the wait of a first attempt in the future begins anew.
+            (0, "New 240", "Passed", "New 240"),
+            (-DAY, "New 240", "Passed", "New 240"),
+            // And right again, a day later to them.
+            (0, "opened 86400", "Passed", "opened 86400"),
+        ] {
+            let after = at + step;
+            says(store, &[("friend@x.example", after, "Correspondent"), ("more@y.example", after, "Known")])
+                .await;
+            for (sender, want) in [
+                ("passed@x.example", "Passed"),
+                ("old@x.example", old),
+                ("young@x.example", young),
+                ("fresh@x.example", fresh),
+            ] {
+                assert_eq!(say(store, plain(sender, after)).await, want, "{sender} {step}");
+            }
+        }
+    }
+
+    pub(super) async fn the_null_sender_s_proof_holds_for_the_window_only(store: &dyn GreylistStore) {
+        for (brief, last) in [(true, "New 240"), (false, "Passed")] {
+            let sender = if brief { "" } else { "a@x.example" };
+            let bounce = |after| Observation { brief, vouchers: Vec::new(), ..attempt(sender, after) };
+            for (after, want) in [
+                (0, "New 240"),
+                (240, "opened 240"),
+                // Used or not: it is the proof that counts, not the last of those who make use of it.
+                (20 * HOUR, "Passed"),
+                (240 + 25 * HOUR, "Passed"),
+                (241 + 25 * HOUR, last),
+            ] {
+                assert_eq!(say(store, bounce(after)).await, want, "{sender} {after}");
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use crate::{
         texts::TextTable,
     },
 };
-use std::{rc::Rc, time::Duration};
+use std::{mem, rc::Rc, time::Duration};
 
 /// Postfix's default of milter_command_timeout.
 const MILTER_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -59,9 +59,11 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     let source = builder.loader.text.clone();
     // Also where its value is wrong: one fault is enough then.
     let trusted = source.text.lines().any(|line| line.trim_start().starts_with("mynetworks"));
+    let scored = mem::take(&mut builder.scored);
     let loader = builder.finish(config.policy.delay_reject, config.policy.classes.len(), trusted);
     let mut faults = loader.faults;
-    for fault in unused_lists(raw, &config) {
+    let unused = unused_lists(raw, &config);
+    for fault in unused.into_iter().chain(dns_lists::judge(raw, &config.settings, &scored)) {
         faults.here(fault, &source);
     }
     (config, faults)

@@ -2,7 +2,7 @@
 
 use super::{
     loader::Loader,
-    raw::{Settings as Raw, Value},
+    raw::{Setting, Settings as Raw, Value},
 };
 use crate::{
     origin::{Fault, Word},
@@ -16,7 +16,10 @@ use crate::{
     smtp::domain::Domain,
     table::{action::Says, texts::TextTable},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Reads everything about lists that is no entry.
 pub(super) fn read(raw: &Raw, loader: &mut Loader<'_>, settings: &mut Settings) {
@@ -59,13 +62,12 @@ fn check_templates(table: &TextTable, loader: &mut Loader<'_>) {
 
 /// The sections `[dnsbl.NAME]`.
 fn scored(raw: &Raw, loader: &mut Loader<'_>) -> BTreeMap<String, Arc<ScoredList>> {
-    let mut lists: BTreeMap<String, (ScoredList, Word)> = BTreeMap::new();
+    let mut lists: BTreeMap<String, ScoredList> = BTreeMap::new();
     for (path, setting) in raw.range("dnsbl.".to_owned()..) {
         let Some((name, key)) = path.strip_prefix("dnsbl.").and_then(|rest| rest.rsplit_once('.')) else {
             break;
         };
-        let (list, _) =
-            lists.entry(name.to_owned()).or_insert_with(|| (ScoredList::default(), setting.name.clone()));
+        let list = lists.entry(name.to_owned()).or_default();
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         match (key, &setting.value) {
             ("sites", Value::Texts(words)) => list.sites = sites(words, loader),
@@ -84,17 +86,7 @@ fn scored(raw: &Raw, loader: &mut Loader<'_>) -> BTreeMap<String, Arc<ScoredList
             _ => {}
         }
     }
-    for (name, (list, word)) in &lists {
-        let written = match raw.get(&format!("dnsbl.{name}.sites")).map(|setting| &setting.value) {
-            Some(Value::Texts(words)) => words.len(),
-            _ => 0,
-        };
-        // Of a list with faulty sites nothing more can be said.
-        if written == list.sites.len() {
-            judge(name, list, word, loader);
-        }
-    }
-    lists.into_iter().map(|(name, (list, _))| (name, Arc::new(list))).collect()
+    lists.into_iter().map(|(name, list)| (name, Arc::new(list))).collect()
 }
 
 fn sites(words: &[Word], loader: &mut Loader<'_>) -> Vec<Site> {
@@ -118,25 +110,83 @@ fn sites(words: &[Word], loader: &mut Loader<'_>) -> Vec<Site> {
     sites
 }
 
-/// What can only be said of a whole scored list.
-fn judge(name: &str, list: &ScoredList, word: &Word, loader: &mut Loader<'_>) {
-    let warning = |message: String| Fault::warning(&word.origin, word.text.chars().count(), message);
-    let highest: i64 = list.sites.iter().map(|site| i64::from(site.weight.max(0))).sum();
+/// Which entries name which scored lists, faulty ones too.
+#[derive(Default)]
+pub(super) struct Scored(BTreeSet<(&'static str, String)>);
+
+impl Scored {
+    /// Notes an entry of a kind with its first word.
+    pub(super) fn note(&mut self, kind: &'static str, name: Option<&Word>) {
+        if let Some(name) = name.filter(|_| [REJECTS, GREYLISTS].contains(&kind)) {
+            self.0.insert((kind, name.text.clone()));
+        }
+    }
+
+    fn has(&self, kind: &'static str, name: &str) -> bool {
+        self.0.contains(&(kind, name.to_owned()))
+    }
+}
+
+const REJECTS: &str = "reject_dnsbl_score";
+const GREYLISTS: &str = "greylist_dnsbl_score";
+
+/// Warnings about whole scored lists, and about what of them no entry uses.
+pub(super) fn judge(raw: &Raw, settings: &Settings, used: &Scored) -> Vec<Fault> {
+    settings.dnsbl.iter().flat_map(|(name, list)| doubts(raw, name, list, used)).collect()
+}
+
+fn doubts(raw: &Raw, name: &str, list: &ScoredList, used: &Scored) -> Vec<Fault> {
+    let key = |key: &str| raw.get(&format!("dnsbl.{name}.{key}"));
+    let mut faults = Vec::new();
+    let mut warn = |key: Option<&Setting>, message: String, help: String| {
+        if let Some(Setting { name: Word { text, origin }, .. }) = key {
+            faults.push(Fault::warning(origin, text.chars().count(), message).help(help));
+        }
+    };
+    let all = ["sites", "reject_at", "greylist_at", "show"].into_iter().filter_map(key);
+    let first = all.min_by_key(|setting| (setting.name.origin.line, setting.name.origin.column));
+    let (rejects, greylists) = (used.has(REJECTS, name), used.has(GREYLISTS, name));
+    if !rejects && !greylists {
+        let help = format!("write `{REJECTS} {name}` or `{GREYLISTS} {name}` into a list");
+        warn(first, format!("no list uses the scored list `{name}`"), help);
+        return faults;
+    }
+    if list.greylist_at.is_some() && !greylists {
+        let message = format!("it greylists nobody: `{GREYLISTS} {name}` stands in no list");
+        warn(key("greylist_at"), message, "write it at the end of the recipient list".to_owned());
+    }
+    let written = match key("sites").map(|setting| &setting.value) {
+        Some(Value::Texts(words)) => words.len(),
+        _ => 0,
+    };
+    if written != list.sites.len() {
+        // Of a list with faulty sites nothing more can be said.
+        return faults;
+    }
     if list.sites.is_empty() {
-        let fault = warning(format!("the scored list `{name}` has no sites"));
-        here(loader, fault.help("write `sites = [\"zen.spamhaus.org=127.0.0.[2..11]*3\"]`"));
-    } else if highest < list.reject_at {
+        let help = "write `sites = [\"zen.spamhaus.org=127.0.0.[2..11]*3\"]`".to_owned();
+        warn(first, format!("the scored list `{name}` has no sites"), help);
+        return faults;
+    }
+    let highest: i64 = list.sites.iter().map(|site| i64::from(site.weight.max(0))).sum();
+    let thresholds = [
+        ("reject_at", "refuses", Some(list.reject_at).filter(|_| rejects)),
+        ("greylist_at", "greylists", list.greylist_at.filter(|_| greylists)),
+    ];
+    for (threshold, does, at) in thresholds {
+        let Some(at) = at.filter(|at| highest < *at) else { continue };
         let message = format!(
-            "the scored list `{name}` never refuses: all weights together are {highest}, reject_at is {}",
-            list.reject_at
+            "the scored list `{name}` never {does}: all weights together are {highest}, {threshold} is {at}"
         );
-        here(loader, warning(message).help("lower `reject_at`, or give the sites more weight"));
+        warn(key(threshold), message, format!("lower `{threshold}`, or give the sites more weight"));
     }
     for domain in list.show.keys() {
         if !list.sites.iter().any(|site| site.list.used.zone == *domain) {
-            here(loader, warning(format!("`show` names `{domain}`, which is no site of `{name}`")));
+            let message = format!("`show` names `{domain}`, which is no site of `{name}`");
+            warn(key("show"), message, "write a domain as it stands in `sites`".to_owned());
         }
     }
+    faults
 }
 
 /// A fault in the configuration itself.

@@ -284,11 +284,11 @@ const KEYS: &[Key] = &[
         "Tables with the replies of single lists, by `domain=filter` as it stands in the entry, or by the domain."),
     key("dnsbl.*.sites", Takes::Texts, "[]", "[\"zen.spamhaus.org=127.0.0.[2..11]*3\"]",
         "The sites of a scored list, `domain[=filter][*weight]`, as in postscreen_dnsbl_sites. The section has a name \
-         of your own, which reject_dnsbl_score takes."),
+         of your own, which reject_dnsbl_score and greylist_dnsbl_score take."),
     key("dnsbl.*.reject_at", Takes::Number(1, 1_000_000_000), "1", "3",
         "The score from which reject_dnsbl_score refuses."),
     key("dnsbl.*.greylist_at", Takes::Number(0, 1_000_000_000), "0", "1",
-        "The score from which greylist_dnsbl_score greylists; 0: never. This version does not have that restriction."),
+        "The score from which greylist_dnsbl_score greylists; below reject_at. 0: never."),
     key("dnsbl.*.show", Takes::Names, "{}", "{ \"secret.zen.dq.spamhaus.net\" = \"zen.spamhaus.org\" }",
         "What clients are shown instead of a site's domain, as postscreen_dnsbl_reply_map: it keeps the key of a paid \
          list secret."),
@@ -333,7 +333,8 @@ const KEYS: &[Key] = &[
     key("greylist.retry_window", Takes::Span(seconds(60), seconds(30 * 86_400)), "\"25h\"", "\"2d\"",
         "Until when after the first attempt a retry counts; later ones begin anew."),
     key("greylist.max_age", Takes::Span(seconds(3_600), seconds(3_650 * 86_400)), "\"36d\"", "\"60d\"",
-        "How long a sender and recipient that passed are remembered without traffic. Monthly mail is up to 35 days apart."),
+        "How long a sender and recipient that passed are remembered without traffic; the null sender and probe_senders for \
+         retry_window only. Monthly mail is up to 35 days apart."),
     key("greylist.known_max_age", Takes::Span(seconds(3_600), seconds(3_650 * 86_400)), "\"60d\"", "\"90d\"",
         "How long a known client is remembered without traffic."),
     key("greylist.known_after", Takes::Number(0, 1_000), "2", "5",
@@ -353,8 +354,10 @@ const KEYS: &[Key] = &[
     key("greylist.probe_senders", Takes::Texts, "[\"double-bounce\", \"mailer-daemon\", \"postmaster\"]", "[\"verify\"]",
         "The local parts of senders that ask whether an address exists: as the null sender they are deferred at DATA only."),
     key("greylist.learn_outgoing", Takes::Bool, "true", "false",
-        "Do not greylist the answer of somebody to whom an authenticated user has written within known_max_age. The mail \
-         must come through mailward on its way out; messages to more than 20 recipients do not count."),
+        "Do not greylist the answer of somebody to whom an authenticated user has written within known_max_age, if it comes \
+         from a host whose verified name lies in the sender's own domain. From elsewhere it waits as any mail does, since \
+         anybody can write a sender's name. The mail must come through mailward on its way out; messages to more than 20 \
+         recipients do not count."),
     key("greylist.opt_in", Takes::Bool, "false", "true", "Greylist only recipients that opted in."),
     key("greylist.reveal_time", Takes::Bool, "true", "false", "Say in the reply how long to wait."),
     key("greylist.url", Takes::Text, "\"\"", "\"https://www.example.org/greylisting\"",

@@ -2,7 +2,7 @@
 //! first mail.
 
 use super::{
-    dns_lists::Asked,
+    dns_lists::{Asked, Scored},
     faults::did_you_mean,
     loader::{Loader, RightHand},
     raw::Setting,
@@ -39,6 +39,8 @@ pub(super) struct Builder<'a> {
     pub(super) loader: Loader<'a>,
     /// What restrictions read when they are made.
     pub(super) settings: Settings,
+    /// Which scored lists are used.
+    pub(super) scored: Scored,
     uses: Uses,
 }
 
@@ -70,7 +72,7 @@ impl<'a> Builder<'a> {
         loader.classes = classes.len();
         let settings = Settings { classes: Arc::new(names.clone()), ..settings };
         loader.names = names;
-        Self { loader, settings, uses: Uses::default() }
+        Self { loader, settings, scored: Scored::default(), uses: Uses::default() }
     }
 
     /// The list of a stage.
@@ -196,8 +198,10 @@ impl<'a> Builder<'a> {
             written.push(' ');
             written.push_str(&argument.text.split_whitespace().collect::<Vec<_>>().join(" "));
         }
+        self.scored.note(kind.name, behind[..taken].first());
         let amends = made.as_ref().is_ok_and(|restriction| restriction.amends().any());
-        self.uses.needs.push(Needs { owner, event: kind.needs, amends, word: word.clone() });
+        let greylists = made.as_ref().is_ok_and(|restriction| restriction.greylists());
+        self.uses.needs.push(Needs { owner, event: kind.needs, amends, greylists, word: word.clone() });
         match made {
             Ok(restriction) => {
                 // Under warn_if_reject only a permit still ends the list.

@@ -6,6 +6,7 @@ use crate::{
     request::{Event, Stage},
     restriction,
 };
+use std::ops::Range;
 
 /// A list: a stage's, a class's, or one on the right-hand side of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(super) struct Needs {
     pub(super) event: Event,
     /// Whether it may ask for a change of the message.
     pub(super) amends: bool,
+    /// Whether it asks the greylist, which is about one recipient.
+    pub(super) greylists: bool,
     pub(super) word: Word,
 }
 
@@ -45,15 +48,20 @@ impl Uses {
     /// All faults; `classes` of the `lists` numbered lists are classes, those behind them stand in tables.
     pub(super) fn judge(&self, delay_reject: bool, classes: usize, lists: usize) -> Vec<Fault> {
         let mut faults = self.cycles(lists);
-        let latest = self.latest(delay_reject, classes, lists);
-        for Needs { owner, event, amends, word } in &self.needs {
-            let runs = match owner {
+        // Which event a table is asked at is not followed: its lists may run at any.
+        let latest = self.latest(delay_reject, classes..lists, lists);
+        let latest_known = self.latest(delay_reject, lists..lists, lists);
+        for Needs { owner, event, amends, greylists, word } in &self.needs {
+            let runs = |latest: &[Option<Event>]| match owner {
                 Owner::Stage(stage) => Some(stage.event(delay_reject)),
                 Owner::Class(class) => latest.get(class.0).copied().flatten(),
             };
-            let Some(runs) = runs else { continue };
+            if let Some(runs) = runs(&latest_known).filter(|runs| *greylists && *runs > Event::Rcpt) {
+                faults.push(many_recipients(word, runs));
+            }
+            let Some(runs) = runs(&latest) else { continue };
             let name = &word.text;
-            if *amends && runs < Event::Mail {
+            if *amends && !greylists && runs < Event::Mail {
                 let message = format!(
                     "HOLD, DISCARD, PREPEND, REDIRECT and BCC of `{name}` do nothing here: at {} there is no message",
                     runs.word()
@@ -86,12 +94,11 @@ impl Uses {
     }
 
     /// The last event at which each class runs; `None` for those that stand in no list.
-    fn latest(&self, delay_reject: bool, classes: usize, lists: usize) -> Vec<Option<Event>> {
+    /// Those of `last` may run at the last of all.
+    fn latest(&self, delay_reject: bool, last: Range<usize>, lists: usize) -> Vec<Option<Event>> {
         let within = self.within(lists);
         let mut latest = vec![None; lists];
-        let mut work: Vec<(usize, Event)> = Vec::new();
-        // Which event a table is asked at is not followed: its lists may run at any.
-        work.extend((classes..lists).map(|list| (list, Event::EndOfMessage)));
+        let mut work: Vec<(usize, Event)> = last.map(|list| (list, Event::EndOfMessage)).collect();
         for Use { owner, class, .. } in &self.classes {
             if let Owner::Stage(stage) = owner {
                 work.push((class.0, stage.event(delay_reject)));
@@ -146,4 +153,15 @@ impl Uses {
         }
         faults
     }
+}
+
+/// A warning about an entry that asks the greylist where a message has no single recipient.
+fn many_recipients(word: &Word, runs: Event) -> Fault {
+    let message = format!(
+        "`{}` lets every message with more than one recipient pass here: the list runs at {}",
+        word.text,
+        runs.word()
+    );
+    Fault::warning(&word.origin, word.text.chars().count(), message)
+        .help("move it to the end of the recipient list")
 }

@@ -31,7 +31,7 @@ impl fmt::Display for LogLine<'_> {
         };
         line(f, decision, word, &text, decision.rule.as_ref())?;
         match decision.greylisted() {
-            Some((observation, said)) => greylist(f, &decision.summary, observation, said),
+            Some((observation, said)) => greylist(f, decision, observation, said),
             None => Ok(()),
         }
     }
@@ -40,17 +40,34 @@ impl fmt::Display for LogLine<'_> {
 /// postgrey's fields: `action=greylist, reason=new, client_name=…, client_address=…, sender=…, recipient=…`.
 fn greylist(
     f: &mut fmt::Formatter<'_>,
-    summary: &Summary,
+    decision: &Decision,
     observation: &Observation,
     said: Greylisted,
 ) -> fmt::Result {
-    let action = if matches!(said, Greylisted::Waits { .. }) { "greylist" } else { "pass" };
+    let summary = &decision.summary;
+    let defers = match said {
+        Greylisted::Waits { .. } => true,
+        // on_store_failure decides.
+        Greylisted::Unavailable(_) => {
+            matches!(decision.verdict, Verdict::Reply(_)) || decision.deferrals.at_data.is_some()
+        }
+        Greylisted::Opened { .. }
+        | Greylisted::Passed
+        | Greylisted::Known
+        | Greylisted::Correspondent
+        | Greylisted::Exempt
+        | Greylisted::Whitelisted(_) => false,
+    };
+    let action = if defers { "greylist" } else { "pass" };
     write!(f, ", action={action}, reason={said}")?;
     if let Greylisted::Opened { waited } = said {
         write!(f, ", delay={}", waited.as_secs())?;
     }
+    // In Postfix's word, for whoever reads postgrey's lines.
+    let unknown = "unknown".to_owned();
+    let name = if observation.name.is_empty() { &unknown } else { &observation.name };
     let fields = [
-        ("client_name", Some(&observation.name)),
+        ("client_name", Some(name)),
         ("client_address", Some(&observation.address)),
         ("sender", summary.sender.as_ref()),
         ("recipient", summary.recipient.as_ref()),

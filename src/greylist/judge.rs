@@ -158,6 +158,7 @@ mod tests {
             | Greylisted::Known
             | Greylisted::Correspondent
             | Greylisted::Exempt
+            | Greylisted::Whitelisted(_)
             | Greylisted::Unavailable(_) => said.to_string(),
         }
     }

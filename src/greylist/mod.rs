@@ -165,6 +165,7 @@ impl Settings {
                 vouchers.push(Voucher { client, sender_domain: sender_domain.clone(), passes: 1 });
             }
         }
+        let own_domain = sender_domain_is(&sender, client);
         let correspondent = if self.learn_outgoing { bounded(&sender) } else { String::new() };
         let sender = match self.terms.profile {
             Profile::Mailward => sender::normalised(&sender, &recipient),
@@ -183,6 +184,7 @@ impl Settings {
             observed: self.observed || warn_only,
             brief: self.terms.profile == Profile::Mailward && self.is_probe(request),
             correspondent,
+            own_domain,
             terms: self.terms.clone(),
         })
     }
@@ -212,6 +214,12 @@ fn vouched_domain(client: &Client) -> Option<String> {
         return None;
     }
     identity::registrable(&identity.name).map(|domain| format!("ptr:{domain}"))
+}
+
+/// Whether a client's verified name, one that says who runs it, lies in the domain of a sender.
+fn sender_domain_is(sender: &str, client: &Client) -> bool {
+    let domain = sender.rsplit_once('@').and_then(|(_, domain)| identity::registrable(domain));
+    domain.is_some_and(|domain| vouched_domain(client) == Some(format!("ptr:{domain}")))
 }
 
 fn bounded(text: &str) -> String {
@@ -274,6 +282,28 @@ mod tests {
             let mail = Mail::new().from(sender);
             assert_eq!(Settings::default().is_probe(&mail.request()), probe, "{sender}");
             assert!(!Settings::postgrey().is_probe(&mail.request()));
+        }
+    }
+
+    #[test]
+    fn a_correspondent_is_known_by_the_verified_name_of_its_host() {
+        let forged = Identity::unverified("mx.example.org", NameStatus::Forged);
+        let cases = [
+            (Identity::verified("mx3.out.example.org"), "bob@mail.example.org", true),
+            (Identity::verified("mx3.out.example.org"), "bob@example.net", false),
+            (Identity::verified("mx.example.co.uk"), "bob@other.co.uk", false),
+            (Identity::verified("co.uk"), "bob@co.uk", false),
+            (Identity::verified("mx.example.org"), "", false),
+            (Identity::verified("mx.example.org"), "example.org", false),
+            (forged, "bob@example.org", false),
+            // One rented line of a provider is not the provider.
+            (Identity::verified("static.1.2.0.192.example.org"), "bob@example.org", false),
+        ];
+        for (identity, sender, want) in cases {
+            let mail = Mail::new().identity(identity).from(sender);
+            assert_eq!(observed(&Settings::default(), &mail).own_domain, want, "{mail:?}");
+            let nameless = Settings { verified_names: false, ..Settings::default() };
+            assert_eq!(observed(&nameless, &mail).own_domain, want);
         }
     }
 

@@ -26,10 +26,14 @@ pub struct Observation {
     pub now: Timestamp,
     /// Whether the answer takes no effect: warn_if_reject, or `mode = "observe"`.
     pub observed: bool,
-    /// Whether a proof is soon forgotten: that of the null sender, whose pairs with a recipient anybody can write.
+    /// Whether a proof is forgotten after `retry_window`: that of the null sender, whose pairs with a recipient anybody
+    /// can write. Not at once: of two recipients of a message each would have to wait for the other again and again.
     pub brief: bool,
     /// The sender as it came, in lower case: whom a local user may have written to. Empty where that does not count.
     pub correspondent: String,
+    /// Whether the client's verified name lies in the sender's own domain. Without that anybody could write the name of
+    /// a correspondent.
+    pub own_domain: bool,
     /// How it is judged.
     #[serde(skip)]
     pub terms: Terms,
@@ -55,7 +59,7 @@ pub struct Terms {
     pub delay: Duration,
     /// Until when after the first attempt a retry counts. Default 25 h.
     pub retry_window: Duration,
-    /// How long a passed row lives without traffic. Default 36 d.
+    /// How long a passed row lives without traffic, unless it is a brief one. Default 36 d.
     pub max_age: Duration,
     /// How long a known client is remembered without traffic. Default 60 d.
     pub known_max_age: Duration,
@@ -113,12 +117,34 @@ pub enum Greylisted {
     Passed,
     /// The client has proven itself with other mail.
     Known,
-    /// The recipient has written to the sender.
+    /// The recipient has written to the sender, whose domain the client is of.
     Correspondent,
     /// The recipient is exempt for a while or for good.
     Exempt,
+    /// A list of exceptions names it; the rule itself says so, and no store was asked.
+    Whitelisted(Whitelist),
     /// The store does not answer; the words say why.
     Unavailable(&'static str),
+}
+
+/// A list of exceptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whitelist {
+    /// `whitelist_clients`.
+    Client,
+    /// `whitelist_recipients`.
+    Recipient,
+}
+
+/// In postgrey's words.
+impl fmt::Display for Whitelist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client whitelist",
+            Self::Recipient => "recipient whitelist",
+        })
+    }
 }
 
 /// Why a mail waits.
@@ -127,6 +153,9 @@ pub enum Greylisted {
 pub enum Wait {
     /// The first attempt.
     New,
+    /// The first attempt in the name of somebody to whom the recipient has written, from a client that is not known to
+    /// be theirs.
+    NewCorrespondent,
     /// Not long enough ago.
     EarlyRetry,
     /// Its network has too many waiting rows: none was made.
@@ -138,7 +167,11 @@ impl Greylisted {
     pub fn is_proof(self) -> bool {
         match self {
             Self::Opened { .. } | Self::Passed | Self::Known => true,
-            Self::Waits { .. } | Self::Correspondent | Self::Exempt | Self::Unavailable(_) => false,
+            Self::Waits { .. }
+            | Self::Correspondent
+            | Self::Exempt
+            | Self::Whitelisted(_)
+            | Self::Unavailable(_) => false,
         }
     }
 }
@@ -148,6 +181,9 @@ impl fmt::Display for Greylisted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waits { why: Wait::New, .. } => f.write_str("new"),
+            Self::Waits { why: Wait::NewCorrespondent, .. } => {
+                f.write_str("new, in the name of somebody whom the recipient wrote to")
+            }
             Self::Waits { left, why: Wait::EarlyRetry } => {
                 write!(f, "early-retry ({}s missing)", left.as_secs())
             }
@@ -156,6 +192,7 @@ impl fmt::Display for Greylisted {
             Self::Known => f.write_str("client AWL"),
             Self::Correspondent => f.write_str("the recipient wrote to the sender"),
             Self::Exempt => f.write_str("recipient exempt"),
+            Self::Whitelisted(whitelist) => whitelist.fmt(f),
             Self::Unavailable(why) => write!(f, "store unavailable: {why}"),
         }
     }

@@ -3,7 +3,7 @@
 use super::{
     Lookup,
     answers::{Answer, Answered, Answers, DnsAnswer, DnsStatus, Mx},
-    greylist::{Greylisted, Observation},
+    greylist::{Greylisted, Observation, Whitelist},
     policy::{PolicyAnswer, PolicyQuestion},
 };
 use crate::smtp::domain::Domain;
@@ -201,6 +201,13 @@ impl<'a> Lookups<'a> {
             Some(Answer::Greylist(said)) => Ok(*said),
             _ => Err(Pending(())),
         }
+    }
+
+    /// Notes that the greylist need not be asked, for log and trace.
+    pub fn whitelisted(&mut self, observation: Observation, whitelist: Whitelist) {
+        let answer = Answer::Greylist(Greylisted::Whitelisted(whitelist));
+        let lookup = Lookup::Greylist(Arc::new(observation));
+        self.used.push(Looked { lookup, answer, took: Duration::ZERO });
     }
 
     /// What a policy service says. It is asked only when everything else would permit.

@@ -79,7 +79,6 @@ static TABLE: &[Elsewhere] = &[
         "use reject_unknown_client_hostname, which wants the forward lookup too",
     ),
     // What later versions will carry out and Postfix never does.
-    own("greylist_dnsbl_score"),
     own("reject_attachment_name"),
 ];
 
@@ -144,8 +143,8 @@ mod tests {
                 "use reject_unauth_destination in smtpd_relay_restrictions of main.cf",
             ),
             (
-                "greylist_dnsbl_score",
-                "`greylist_dnsbl_score` cannot stand here: this version does not have it",
+                "reject_attachment_name",
+                "`reject_attachment_name` cannot stand here: this version does not have it",
                 OWN_KEEP,
             ),
         ];

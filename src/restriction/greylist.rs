@@ -1,10 +1,16 @@
 //! `greylist` and its kin that greylist suspicious clients only: RFC 6647; no part of postconf(5).
 
-use super::{Kind, Parse, Restriction, args::Arguments};
+use super::{
+    Kind, Parse, Restriction,
+    args::{self, Arguments},
+};
 use crate::{
     decision::action::{Action, Amendment, Amends},
     greylist::{OnStoreFailure, Settings, identity},
-    lookup::{Lookups, Pending, greylist::Greylisted},
+    lookup::{
+        Lookups, Pending,
+        greylist::{Greylisted, Whitelist},
+    },
     origin::Fault,
     request::{
         Event, Request,
@@ -27,9 +33,13 @@ A mail is recognised by the client's network or the domain of its verified
 name, its sender and its recipient. It waits for `delay` of [greylist]; a
 retry within `retry_window` passes, and with it the rest of the message. A
 client that came back is known and waits no more, also with other mail.
+With learn_outgoing of [greylist], whom a user of yours has written to does
+not wait with the answer, if the client's verified name lies in the sender's
+own domain: a sender's name alone can be forged. Hosts that send for domains
+of others are known after their first mail, as all are.
 The null sender and senders that probe addresses hear the 450 at DATA,
 without the recipient, since a probe that is refused at RCPT says that the
-address does not exist.
+address does not exist. Their proof holds for retry_window, not for max_age.
 
 When the store does not answer: on_store_failure of [greylist] decides, by
 default the mail passes. DUNNO for logins, mynetworks, trusted client
@@ -78,8 +88,7 @@ const fn kind(
 }
 
 fn parse(whom: Whom, arguments: &mut Arguments<'_>) -> Result<Box<dyn Restriction>, Fault> {
-    let settings = arguments.settings();
-    Ok(Box::new(Greylist { whom, settings: settings.greylist.clone(), trusted: settings.mynetworks.clone() }))
+    Ok(Box::new(Greylist { whom, ..Greylist::everybody(arguments.settings()) }))
 }
 
 /// Which clients.
@@ -104,8 +113,9 @@ impl Whom {
     }
 }
 
+/// The rule, for those who have a judgement of their own about who is suspicious.
 #[derive(Debug)]
-struct Greylist {
+pub(super) struct Greylist {
     whom: Whom,
     settings: Arc<Settings>,
     trusted: Arc<[ipnet::IpNet]>,
@@ -113,25 +123,7 @@ struct Greylist {
 
 impl Restriction for Greylist {
     fn check(&self, request: &Request<'_>, lookups: &mut Lookups<'_>) -> Result<Action, Pending> {
-        if let Some(why) = self.passes(request) {
-            lookups.note(why);
-            return Ok(Action::Dunno);
-        }
-        let Some(observation) = self.settings.observation(request, lookups.warn_only()) else {
-            return Ok(Action::Dunno);
-        };
-        let text = match lookups.greylist(observation)? {
-            Greylisted::Waits { left, .. } => self.text(left),
-            Greylisted::Opened { waited } => return Ok(self.opened(request, waited)),
-            Greylisted::Passed | Greylisted::Known | Greylisted::Correspondent | Greylisted::Exempt => {
-                return Ok(Action::Dunno);
-            }
-            Greylisted::Unavailable(_) => match self.settings.on_store_failure {
-                OnStoreFailure::Accept => return Ok(Action::Dunno),
-                OnStoreFailure::Tempfail => "Greylisted, please try again later".to_owned(),
-            },
-        };
-        Ok(self.defer(request, &text))
+        if self.skips(request, lookups) { Ok(Action::Dunno) } else { self.observe(request, lookups) }
     }
 
     fn amends(&self) -> Amends {
@@ -148,10 +140,66 @@ const STATUS: Enhanced = Enhanced::new(2, 0);
 const CODE: ReplyCode = ReplyCode::known(450);
 
 impl Greylist {
-    /// Why a mail is none of the greylist's business.
-    fn passes(&self, request: &Request<'_>) -> Option<String> {
+    /// For every client.
+    pub(super) fn everybody(settings: &args::Settings) -> Self {
+        let (greylist, trusted) = (settings.greylist.clone(), settings.mynetworks.clone());
+        Self { whom: Whom::Everybody, settings: greylist, trusted }
+    }
+
+    /// Asks the greylist, and carries out what it says.
+    pub(super) fn observe(
+        &self,
+        request: &Request<'_>,
+        lookups: &mut Lookups<'_>,
+    ) -> Result<Action, Pending> {
+        let Some(observation) = self.settings.observation(request, lookups.warn_only()) else {
+            return Ok(Action::Dunno);
+        };
+        let text = match lookups.greylist(observation)? {
+            Greylisted::Waits { left, .. } => self.text(left),
+            Greylisted::Opened { waited } => return Ok(self.opened(request, waited)),
+            Greylisted::Passed
+            | Greylisted::Known
+            | Greylisted::Correspondent
+            | Greylisted::Exempt
+            | Greylisted::Whitelisted(_) => return Ok(Action::Dunno),
+            Greylisted::Unavailable(_) => match self.settings.on_store_failure {
+                OnStoreFailure::Accept => return Ok(Action::Dunno),
+                OnStoreFailure::Tempfail => "Greylisted, please try again later".to_owned(),
+            },
+        };
+        Ok(self.defer(request, &text))
+    }
+
+    /// Whether a mail is none of the greylist's business; why is noted.
+    pub(super) fn skips(&self, request: &Request<'_>, lookups: &mut Lookups<'_>) -> bool {
+        if let Some(why) = self.trusts(request) {
+            lookups.note(why);
+            return true;
+        }
+        if let Some((whitelist, entry)) = self.whitelisted(request) {
+            lookups.note(format!("{whitelist}: {entry}"));
+            if let Some(observation) = self.settings.observation(request, lookups.warn_only()) {
+                lookups.whitelisted(observation, whitelist);
+            }
+            return true;
+        }
+        let cleared = request.envelope.greylist_passed && !self.settings.per_recipient;
+        let why = if !self.whom.includes(&request.session.client) {
+            "the client is not suspicious"
+        } else if cleared {
+            "an earlier recipient of this message has passed"
+        } else {
+            return false;
+        };
+        lookups.note(why);
+        true
+    }
+
+    /// Why a mail is not greylisted whatever the lists say.
+    fn trusts(&self, request: &Request<'_>) -> Option<String> {
         let client = &request.session.client;
-        let (Some(address), Some(recipient)) = (client.address, request.recipient) else {
+        let (Some(address), Some(_)) = (client.address, request.recipient) else {
             return Some("there is no address or no single recipient".to_owned());
         };
         if request.session.login.is_some() {
@@ -160,21 +208,20 @@ impl Greylist {
         if request.session.tls.as_ref().is_some_and(|tls| tls.cert_subject.is_some()) {
             return Some("the client has a trusted certificate".to_owned());
         }
-        if let Some(network) = self.trusted.iter().find(|network| network.contains(&address)) {
-            return Some(format!("{address} is in {network} of mynetworks"));
-        }
+        let network = self.trusted.iter().find(|network| network.contains(&address))?;
+        Some(format!("{address} is in {network} of mynetworks"))
+    }
+
+    /// The list of exceptions that names client or recipient, and its entry.
+    fn whitelisted(&self, request: &Request<'_>) -> Option<(Whitelist, String)> {
+        let client = &request.session.client;
         let verified = client.identity.name_status == NameStatus::Verified;
-        if let Some(entry) = self.settings.clients.find(verified.then_some(&client.identity.name), address) {
-            return Some(format!("client whitelist: {entry}"));
+        let name = verified.then_some(client.identity.name.as_str());
+        if let Some(entry) = self.settings.clients.find(name, client.address?) {
+            return Some((Whitelist::Client, entry));
         }
-        if let Some(entry) = self.settings.recipients.find(&recipient.address.internal()) {
-            return Some(format!("recipient whitelist: {entry}"));
-        }
-        if !self.whom.includes(client) {
-            return Some("the client is not suspicious".to_owned());
-        }
-        (request.envelope.greylist_passed && !self.settings.per_recipient)
-            .then(|| "an earlier recipient of this message has passed".to_owned())
+        let entry = self.settings.recipients.find(&request.recipient?.address.internal())?;
+        Some((Whitelist::Recipient, entry))
     }
 
     fn text(&self, left: Duration) -> String {
@@ -229,154 +276,4 @@ fn plural(count: u64) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        greylist::whitelist::{Clients, Recipients},
-        lookup::greylist::Wait,
-        request::{
-            Stage,
-            session::{Identity, Login, Tls},
-        },
-        restriction::args,
-        testing::{Mail, greylisted, said_with},
-    };
-
-    const NEW: Greylisted = Greylisted::Waits { left: Duration::from_secs(240), why: Wait::New };
-
-    fn with(change: impl FnOnce(&mut Settings)) -> args::Settings {
-        let mut greylist = Settings::default();
-        change(&mut greylist);
-        args::Settings { greylist: Arc::new(greylist), ..args::Settings::default() }
-    }
-
-    fn says(line: &str, settings: &args::Settings, mail: &Mail, answer: Greylisted) -> String {
-        said_with(line, settings, mail, &greylisted(line, settings, mail, answer))
-    }
-
-    #[test]
-    fn the_reply_is_about_the_recipient_in_every_list() {
-        let want = "defer_if_permit 450 4.2.0 <to@rcpt.example>: Recipient address rejected: \
-             Greylisted, please try again in 4 minutes";
-        for stage in [Stage::Client, Stage::Helo, Stage::Sender, Stage::Recipient] {
-            let mail = Mail::new().at(Event::Rcpt, stage);
-            assert_eq!(says("greylist", &with(|_| {}), &mail, NEW), want);
-        }
-        let mail = Mail::new().at(Event::Data, Stage::Data);
-        let want = "defer_if_permit 450 4.2.0 Greylisted, please try again in 4 minutes";
-        assert_eq!(says("greylist", &with(|_| {}), &mail, NEW), want);
-    }
-
-    #[test]
-    fn the_reply_says_how_long_and_where_to_read() {
-        let reply = |left, settings: &args::Settings| {
-            let answer = Greylisted::Waits { left: Duration::from_secs(left), why: Wait::EarlyRetry };
-            let said = says("greylist", settings, &Mail::new(), answer);
-            said.split_once("Greylisted, please try again ").unwrap().1.to_owned()
-        };
-        for (left, want) in
-            [(0, "in 1 second"), (59, "in 59 seconds"), (60, "in 1 minute"), (61, "in 2 minutes")]
-        {
-            assert_eq!(reply(left, &with(|_| {})), want);
-        }
-        let quiet = with(|s| {
-            s.reveal_time = false;
-            s.url = "https://a.example/grey".to_owned();
-        });
-        assert_eq!(reply(60, &quiet), "later, see https://a.example/grey");
-    }
-
-    #[test]
-    fn null_and_probing_senders_wait_at_data() {
-        for sender in ["", "double-bounce@a.example"] {
-            let want = "defer_at_data 450 4.2.0 Greylisted, please try again in 4 minutes";
-            assert_eq!(says("greylist", &with(|_| {}), &Mail::new().from(sender), NEW), want);
-        }
-        let postgrey =
-            args::Settings { greylist: Arc::new(Settings::postgrey()), ..args::Settings::default() };
-        assert!(
-            says("greylist", &postgrey, &Mail::new().from(""), NEW)
-                .starts_with("defer_if_permit 450 4.2.0 <to@")
-        );
-    }
-
-    #[test]
-    fn who_is_known_passes_and_the_first_time_says_so() {
-        for answer in [Greylisted::Passed, Greylisted::Known, Greylisted::Correspondent, Greylisted::Exempt] {
-            assert_eq!(says("greylist", &with(|_| {}), &Mail::new(), answer), "dunno");
-        }
-        let opened = Greylisted::Opened { waited: Duration::from_secs(312) };
-        let mut mail = Mail::new();
-        mail.session.server.name = "mx.example.org".to_owned();
-        let version = env!("CARGO_PKG_VERSION");
-        let want = format!(
-            "Amend(Prepend {{ name: \"X-Greylist\", value: \"delayed 312 seconds by mailward-{version} at \
-             mx.example.org; Mon, 01 May 2006 00:00:00 +0000\" }})"
-        );
-        assert_eq!(says("greylist", &with(|_| {}), &mail, opened), want);
-        assert_eq!(says("greylist", &with(|s| s.header = false), &mail, opened), "dunno");
-        mail.envelope.greylist_passed = true;
-        assert_eq!(says("greylist", &with(|_| {}), &mail, NEW), "dunno", "the rest of the message is clear");
-        let each = with(|s| s.per_recipient = true);
-        assert!(says("greylist", &each, &mail, NEW).starts_with("defer_if_permit"));
-        assert_eq!(says("greylist", &each, &mail, opened), "dunno", "one header a message");
-    }
-
-    #[test]
-    fn a_failing_store_passes_or_defers_as_set() {
-        let failing = Greylisted::Unavailable("the database is locked");
-        assert_eq!(says("greylist", &with(|_| {}), &Mail::new(), failing), "dunno");
-        let tempfail = with(|s| s.on_store_failure = OnStoreFailure::Tempfail);
-        let want = "defer_if_permit 450 4.2.0 <to@rcpt.example>: Recipient address rejected: \
-             Greylisted, please try again later";
-        assert_eq!(says("greylist", &tempfail, &Mail::new(), failing), want);
-    }
-
-    #[test]
-    fn trusted_clients_and_whitelists_are_not_asked_for() {
-        let mut settings = with(|s| {
-            let mut faults = Vec::new();
-            (s.clients, s.recipients) = (Clients::default(), Recipients::default());
-            s.clients.read("c", "white.example\n198.51.100", &mut faults);
-            s.recipients.read("r", "postmaster@", &mut faults);
-        });
-        settings.mynetworks = vec!["203.0.113.0/24".parse().unwrap()].into();
-        let mut login = Mail::new();
-        login.session.login = Some(Login { method: "PLAIN".to_owned(), name: "bob".to_owned() });
-        let mut certificate = Mail::new();
-        certificate.session.tls = Some(Tls { cert_subject: Some("cn".to_owned()), ..Tls::default() });
-        let nobody = Mail::new();
-        let cases = [
-            (login, "dunno"),
-            (certificate, "dunno"),
-            (Mail::new().client("unknown", "203.0.113.9"), "dunno"),
-            (Mail::new().client("mx.white.example", "192.0.2.1"), "dunno"),
-            (Mail::new().identity(Identity::unverified("mx.white.example", NameStatus::Forged)), "defer"),
-            (Mail::new().client("unknown", "198.51.100.1"), "dunno"),
-            (Mail::new().to("postmaster@rcpt.example"), "dunno"),
-            (Mail { recipient: None, ..Mail::new() }, "dunno"),
-            (nobody, "defer"),
-        ];
-        for (mail, want) in cases {
-            assert!(says("greylist", &settings, &mail, NEW).starts_with(want), "{mail:?}");
-        }
-    }
-
-    #[test]
-    fn only_the_suspicious_are_greylisted() {
-        let cases = [
-            (Identity::verified("mx.a.example"), "dunno", "dunno"),
-            (Identity::default(), "defer", "dunno"),
-            (Identity::unverified("mx.a.example", NameStatus::Forged), "defer", "dunno"),
-            (Identity::unverified("mx.a.example", NameStatus::Temporary), "defer", "dunno"),
-            (Identity::verified("dyn-7.a.example"), "dunno", "defer"),
-            (Identity::unverified("192-0-2-1.a.example", NameStatus::Forged), "defer", "defer"),
-        ];
-        for (identity, unknown, dynamic) in cases {
-            let mail = Mail::new().identity(identity);
-            let says = |line| says(line, &with(|_| {}), &mail, NEW);
-            assert!(says("greylist_unknown_client_hostname").starts_with(unknown), "{mail:?}");
-            assert!(says("greylist_dynamic_client_hostname").starts_with(dynamic), "{mail:?}");
-        }
-    }
-}
+mod tests;

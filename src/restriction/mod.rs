@@ -12,6 +12,7 @@ mod defer_if;
 pub mod elsewhere;
 mod envelope_address;
 mod greylist;
+mod greylist_dnsbl_score;
 mod helo_literal;
 pub mod known_lists;
 pub mod list;
@@ -141,6 +142,7 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         permit_dnswl::KINDS,
         reject_dnsbl_score::KINDS,
         greylist::KINDS,
+        greylist_dnsbl_score::KINDS,
     ];
     families.into_iter().flatten()
 }

@@ -54,6 +54,7 @@ pub fn attempt(sender: &str, after: i64) -> Observation {
         observed: false,
         brief: false,
         correspondent: sender.to_owned(),
+        own_domain: true,
         terms: Terms::default(),
     }
 }

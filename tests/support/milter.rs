@@ -21,7 +21,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 /// A running server with its DNS server.
 pub struct Daemon {
-    /// Its unix socket.
+    /// Its unix socket, if it has one.
     pub socket: PathBuf,
     pub server: Arc<Server>,
     pub dns: DnsServer,
@@ -40,10 +40,24 @@ impl Daemon {
 
     /// Starts a server for a configuration, on a socket of its own and with the zone's server as its resolver.
     pub async fn start_with(mut config: Config, zone: &str) -> Self {
-        let dns = DnsServer::start(zone);
         let directory = Directory::new();
-        let socket = directory.path().join("mailward.sock");
-        config.socket = Socket::Unix { path: socket.clone(), mode: 0o600, group: None };
+        let path = directory.path().join("mailward.sock");
+        config.socket = Socket::Unix { path, mode: 0o600, group: None };
+        Self::start_in(directory, config, zone).await
+    }
+
+    /// Starts a server for a mailward.toml on a TCP port, for an MTA that may not see this process's files.
+    pub async fn start_on(address: SocketAddr, policy: &str, zone: &str) -> Self {
+        let config = Config { socket: Socket::Inet(address), ..parse(policy, Path::new("")) };
+        Self::start_in(Directory::new(), config, zone).await
+    }
+
+    async fn start_in(directory: Directory, mut config: Config, zone: &str) -> Self {
+        let dns = DnsServer::start(zone);
+        let socket = match &config.socket {
+            Socket::Unix { path, .. } => path.clone(),
+            Socket::Inet(_) => PathBuf::new(),
+        };
         config.greylist.path = directory.path().join(&config.greylist.path);
         config.dns.nameservers = vec![dns.address()];
         let bound = Bound::bind(&config.socket).await.unwrap();

@@ -18,5 +18,6 @@ pub mod mailward;
 pub mod milter;
 pub mod policy_server;
 pub mod postfix;
+pub mod postgrey;
 pub mod sink;
 pub mod wire;

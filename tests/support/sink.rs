@@ -19,7 +19,7 @@ pub struct Delivered {
     pub sender: String,
     /// The envelope recipients, sorted.
     pub recipients: Vec<String>,
-    /// The header's lines; Postfix's own Received field is shortened to `Received:`, X-Greylist ends before ` by`.
+    /// The header's lines; Postfix's own Received field is shortened to `Received:`.
     pub header: Vec<String>,
 }
 
@@ -127,9 +127,7 @@ fn content(lines: &mut impl Iterator<Item = io::Result<Vec<u8>>>) -> io::Result<
         let continues = line.starts_with([' ', '\t']);
         in_received = if continues { in_received } else { line.starts_with("Received:") };
         if !in_received {
-            let dated = line.starts_with("X-Greylist:");
-            let end = line.find(" by ").filter(|_| dated).unwrap_or(line.len());
-            header.push(line[..end].to_owned());
+            header.push(line);
             continue;
         }
         if !continues {

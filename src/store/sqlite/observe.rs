@@ -19,7 +19,8 @@ pub(super) fn observe(
     if is_exempt(connection, observation)? {
         return Ok(Greylisted::Exempt);
     }
-    if is_correspondent(connection, observation)? {
+    let correspondent = is_correspondent(connection, observation)?;
+    if correspondent && observation.own_domain {
         return Ok(Greylisted::Correspondent);
     }
     for voucher in &observation.vouchers {
@@ -38,10 +39,16 @@ pub(super) fn observe(
     }
     let found: Vec<Row> = rows.iter().flatten().copied().collect();
     let ruling = judge::judge(terms, observation.brief, *now, &found);
-    match networks {
-        Some(networks) => note(connection, observation, networks, &rows, ruling),
-        None => Ok(ruling.said),
-    }
+    let said = match networks {
+        Some(networks) => note(connection, observation, networks, &rows, ruling)?,
+        None => ruling.said,
+    };
+    Ok(match said {
+        Greylisted::Waits { left, why: Wait::New } if correspondent => {
+            Greylisted::Waits { left, why: Wait::NewCorrespondent }
+        }
+        said => said,
+    })
 }
 
 /// Writes what a ruling leaves. `rows` are what was found under each of the client's names.
@@ -57,7 +64,8 @@ fn note(
     if let Greylisted::Waits { left, why: Wait::New } = said
         && rows.iter().all(Option::is_none)
     {
-        if !networks.has_room(network, *now, terms.waiting_limit) {
+        let count = |since| begun(connection, network, since);
+        if !networks.has_room(network, *now, terms.waiting_limit, count)? {
             return Ok(Greylisted::Waits { left, why: Wait::TooMany });
         }
         networks.begins(network);
@@ -84,6 +92,15 @@ fn note(
         }
     }
     Ok(said)
+}
+
+/// How many rows under a network itself began to wait since a moment, as far as a bounded look shows it.
+fn begun(connection: &Connection, network: &str, since: Timestamp) -> Result<u32> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*) FROM (SELECT first_seen, passed_at FROM greylist WHERE client = ?1 LIMIT 10000) \
+         WHERE passed_at IS NULL AND first_seen >= ?2",
+    )?;
+    statement.query_row(params![network, since.0], |row| count(row, 0))
 }
 
 fn is_exempt(connection: &Connection, observation: &Observation) -> Result<bool> {
