@@ -1,23 +1,42 @@
 //! `mailward greylist list`: rows in columns.
 
-use super::json;
+use super::{Context, json, which::Which};
 use crate::{
     cli::{Failure, columns},
     smtp::text::escaped,
-    store::Entry,
+    store::{Filter, GreylistStore},
     time::Timestamp,
 };
 use std::io::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Prints rows in the columns of the terminal.
-pub(super) fn list(
-    rows: &[Entry],
-    as_json: bool,
-    now: Timestamp,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    if as_json {
+/// List rows, the latest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mailward greylist list --sender @example.net --waiting
+  mailward greylist list --newer 2d --limit 20
+  mailward greylist list --waiting --older 1h       # who gave up, or comes back seldom")]
+pub(super) struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// Only those that wait
+    #[arg(long, conflicts_with = "passed")]
+    waiting: bool,
+    /// Only those that passed
+    #[arg(long)]
+    passed: bool,
+    /// At most so many
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: u32,
+}
+
+/// Lists rows.
+pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
+    let Context { store, now, out, .. } = context;
+    let state = (args.waiting || args.passed).then_some(args.passed);
+    let filter = Filter { passed: state, limit: Some(args.limit), ..args.which.filter(*now) };
+    let rows = store.list(filter).await?;
+    if context.json {
         return json(&rows, out);
     }
     if rows.is_empty() {
@@ -28,12 +47,12 @@ pub(super) fn list(
     let widths = [room * 3 / 10, room * 35 / 100, room * 35 / 100];
     let head = ["CLIENT", "SENDER", "RECIPIENT"];
     line(out, "STATE", "LAST", "TRIES", head, widths)?;
-    for row in rows {
+    for row in &rows {
         let state = if row.passed_at.is_some() { "passed" } else { "waits" };
         let tries = row.deferred.saturating_add(row.passed).to_string();
         let sender = if row.sender.is_empty() { "<>" } else { &row.sender };
         let names = [row.client.as_str(), sender, row.recipient.as_str()];
-        line(out, state, &age(row.last_seen, now), &tries, names, widths)?;
+        line(out, state, &age(row.last_seen, *now), &tries, names, widths)?;
     }
     Ok(())
 }
@@ -76,7 +95,12 @@ fn fit(text: &str, columns: usize) -> String {
 
 /// How long ago, in one unit.
 pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
-    let seconds = now.0.saturating_sub(then.0).max(0);
+    until(then, now)
+}
+
+/// How long from now until then, in one unit.
+pub(super) fn until(now: Timestamp, then: Timestamp) -> String {
+    let seconds = then.0.saturating_sub(now.0).max(0);
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let unit = units.into_iter().find(|(size, _)| seconds >= *size);
     unit.map_or_else(|| format!("{seconds}s"), |(size, unit)| format!("{}{unit}", seconds / size))

@@ -1,6 +1,9 @@
 //! `mailward greylist`: look into the greylist and change it, whether the daemon runs or not: both write the same file.
 
+mod change;
 mod exemptions;
+mod export;
+mod import;
 mod list;
 mod show;
 mod stats;
@@ -9,16 +12,14 @@ mod which;
 use super::{Exit, Failure};
 use crate::{
     config::source::Source,
-    greylist::Ages,
-    smtp::text::escaped,
-    store::{Filter, GreylistStore, PURGE_STEP, StoreError, sqlite::SqliteStore},
-    time::{Clock, SystemClock, Timestamp, parse_duration},
+    greylist::Settings,
+    store::{StoreError, sqlite::SqliteStore},
+    time::{Clock, SystemClock, Timestamp},
 };
 use clap::{Args as ClapArgs, Subcommand};
 use serde::Serialize;
-use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+use std::{io::Write, path::PathBuf, sync::Arc};
 use tokio::runtime;
-use which::Which;
 
 /// Look into the greylist and change it.
 ///
@@ -27,7 +28,8 @@ use which::Which;
 #[command(after_help = "Examples:
   mailward greylist list --recipient bob@example.org --waiting
   mailward greylist pass --sender news@example.net
-  mailward greylist open bob@example.org 30m --reason 'waits for a code'")]
+  mailward greylist open bob@example.org 30m --reason 'waits for a code'
+  mailward greylist import postgrey /var/lib/postgrey")]
 pub(super) struct Args {
     /// Configuration file
     #[arg(short, long, value_name = "FILE", global = true)]
@@ -41,57 +43,29 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List rows, the latest first
-    #[command(after_help = "Example:\n  mailward greylist list --sender @example.net --waiting")]
-    List {
-        #[command(flatten)]
-        which: Which,
-        /// Only those that wait
-        #[arg(long, conflicts_with = "passed")]
-        waiting: bool,
-        /// Only those that passed
-        #[arg(long)]
-        passed: bool,
-        /// At most so many
-        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
-        limit: u32,
-    },
-    /// Show all that is known of an address, a domain (@example.net) or a client
-    #[command(after_help = "Example:\n  mailward greylist show 192.0.2.1")]
-    Show {
-        /// A sender, a recipient, an IP address or a client's key such as 192.0.2.0/24
-        what: String,
-    },
-    /// Let waiting mail pass at its next attempt
-    #[command(after_help = "Example:\n  mailward greylist pass --sender news@example.net")]
-    Pass {
-        #[command(flatten)]
-        which: Which,
-    },
-    /// Remove rows: such mail waits again
-    #[command(after_help = "Example:\n  mailward greylist forget --client 192.0.2.0/24")]
-    Forget {
-        #[command(flatten)]
-        which: Which,
-    },
-    /// Do not greylist a recipient for a while
-    #[command(after_help = "Example:\n  mailward greylist open bob@example.org 30m")]
-    Open {
-        /// The recipient's address, or a domain
-        address: String,
-        /// For how long
-        #[arg(value_name = "TIME", value_parser = parse_duration)]
-        time: Duration,
-        /// Why, for whoever looks later
-        #[arg(long, default_value = "")]
-        reason: String,
-    },
-    /// What waits, what passed, and after how long
-    #[command(after_help = "Example:\n  mailward greylist stats")]
-    Stats,
-    /// Remove now what has expired; the daemon does this by itself
-    #[command(after_help = "Example:\n  mailward greylist purge")]
-    Purge,
+    List(list::Args),
+    Show(show::Args),
+    Pass(change::Pass),
+    Forget(change::Forget),
+    Open(exemptions::Open),
+    OptOut(exemptions::OptOut),
+    OptIn(exemptions::OptIn),
+    Close(exemptions::Close),
+    Exemptions(exemptions::Args),
+    Stats(stats::Args),
+    Import(import::Args),
+    Export(export::Args),
+    Purge(change::Purge),
+}
+
+/// What a command works with.
+struct Context<'a> {
+    store: &'a SqliteStore,
+    settings: &'a Settings,
+    now: Timestamp,
+    json: bool,
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
 }
 
 impl From<StoreError> for Failure {
@@ -108,73 +82,48 @@ impl From<StoreError> for Failure {
 /// Runs the command.
 ///
 /// # Errors
-/// A faulty configuration, a database that is not there or cannot be used.
-pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+/// A faulty configuration, a database that is not there or cannot be used, and what the command could not do.
+pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
     let source = Source::find(args.config.as_deref());
     let Some(config) = source.load().config else {
         let message = format!("{source} has faults: see `mailward check-config`");
         return Err(Failure::Says(Exit::Configuration, message));
     };
-    let settings = config.greylist.located();
-    SqliteStore::check(&settings)?;
+    let file = config.greylist.located();
+    SqliteStore::check(&file)?;
     // Made by us it might belong to root, and the daemon could not write it.
-    if !settings.path.exists() {
-        let path = settings.path.display();
+    if !file.path.exists() {
+        let path = file.path.display();
         let message =
             format!("there is no greylist at {path}: `mailward run` makes it when a policy greylists");
         return Err(Failure::Says(Exit::Unavailable, message));
     }
     let clock = Arc::new(SystemClock);
-    let store = SqliteStore::new(&settings, None, clock.clone());
+    let store = SqliteStore::new(&file, None, clock.clone());
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot start: {e}")))?;
-    runtime.block_on(command(args, &store, config.settings.greylist.ages(), clock.now(), out))
+    let settings = &config.settings.greylist;
+    let mut context = Context { store: &store, settings, now: clock.now(), json: args.json, out, err };
+    runtime.block_on(command(&args.command, &mut context))
 }
 
-async fn command(
-    args: &Args,
-    store: &SqliteStore,
-    ages: Ages,
-    now: Timestamp,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    match &args.command {
-        Command::List { which, waiting, passed, limit } => {
-            let state = (*waiting || *passed).then_some(*passed);
-            let filter = Filter { passed: state, limit: Some(*limit), ..which.filter() };
-            list::list(&store.list(filter).await?, args.json, now, out)
-        }
-        Command::Show { what } => show::show(&show::found(store, what).await?, args.json, now, out),
-        Command::Pass { which } => {
-            let count = store.pass(which.some()?, now).await?;
-            counted(count, "will pass", args.json, out)
-        }
-        Command::Forget { which } => {
-            let count = store.forget(which.some()?).await?;
-            counted(count, "forgotten", args.json, out)
-        }
-        Command::Open { address, time, reason } => {
-            let exemption = exemptions::exemption(address, *time, reason, now);
-            store.exempt(exemption.clone()).await?;
-            if args.json {
-                return json(&exemption, out);
-            }
-            let until = exemption.until.unwrap_or(now).rfc5322();
-            Ok(writeln!(out, "{} is open until {until}", escaped(&exemption.value))?)
-        }
-        Command::Stats => stats::stats(&store.stats().await?, args.json, out),
-        Command::Purge => {
-            let mut all = 0;
-            loop {
-                let removed = store.purge(ages, now).await?;
-                all += removed;
-                if removed < PURGE_STEP {
-                    return counted(all, "removed", args.json, out);
-                }
-            }
-        }
+async fn command(command: &Command, context: &mut Context<'_>) -> Result<(), Failure> {
+    match command {
+        Command::List(args) => list::run(args, context).await,
+        Command::Show(args) => show::run(args, context).await,
+        Command::Pass(args) => change::pass(args, context).await,
+        Command::Forget(args) => change::forget(args, context).await,
+        Command::Open(args) => exemptions::open(args, context).await,
+        Command::OptOut(args) => exemptions::opt_out(args, context).await,
+        Command::OptIn(args) => exemptions::opt_in(args, context).await,
+        Command::Close(args) => exemptions::close(args, context).await,
+        Command::Exemptions(args) => exemptions::run(args, context).await,
+        Command::Stats(args) => stats::run(args, context).await,
+        Command::Import(args) => import::run(args, context).await,
+        Command::Export(args) => export::run(args, context).await,
+        Command::Purge(args) => change::purge(args, context).await,
     }
 }
 
@@ -183,9 +132,7 @@ fn json(value: &impl Serialize, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(writeln!(out)?)
 }
 
-fn counted(count: usize, what: &str, as_json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    if as_json {
-        return json(&serde_json::json!({ "rows": count }), out);
-    }
-    Ok(writeln!(out, "{count} {} {what}", if count == 1 { "row" } else { "rows" })?)
+/// `3 rows`, `1 row`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

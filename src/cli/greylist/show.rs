@@ -1,40 +1,27 @@
 //! `mailward greylist show`: all that is known of an address or a client.
 
-use super::{json, list::age};
+use super::{Context, json, list::age};
 use crate::{
     cli::Failure,
     smtp::text::escaped,
     store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
-    time::{Timestamp, format_duration},
+    time::format_duration,
 };
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
-/// The rows in which something stands, in any of the three parts.
-pub(super) async fn found(store: &SqliteStore, what: &str) -> Result<Vec<Entry>, Failure> {
-    let what = Some(what.to_lowercase());
-    let mut rows: Vec<Entry> = Vec::new();
-    for filter in [
-        Filter { client: what.clone(), ..Filter::default() },
-        Filter { sender: what.clone(), ..Filter::default() },
-        Filter { recipient: what, ..Filter::default() },
-    ] {
-        for row in store.list(filter).await? {
-            if !rows.contains(&row) {
-                rows.push(row);
-            }
-        }
-    }
-    Ok(rows)
+/// Show all that is known of an address, a domain (@example.net) or a client
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mailward greylist show 192.0.2.1")]
+pub(super) struct Args {
+    /// A sender, a recipient, an IP address or a client's key such as 192.0.2.0/24
+    what: String,
 }
 
-/// Prints rows with all that is known of them.
-pub(super) fn show(
-    rows: &[Entry],
-    as_json: bool,
-    now: Timestamp,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    if as_json {
+/// Shows rows with all that is known of them.
+pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
+    let Context { store, now, out, .. } = context;
+    let rows = found(store, &args.what).await?;
+    if context.json {
         return json(&rows, out);
     }
     if rows.is_empty() {
@@ -52,7 +39,7 @@ pub(super) fn show(
         let sender = escaped(&row.sender);
         writeln!(out, "{} from <{sender}> to <{}>", escaped(&row.client), escaped(&row.recipient))?;
         writeln!(out, "    {state}")?;
-        let seen = age(row.last_seen, now);
+        let seen = age(row.last_seen, *now);
         writeln!(out, "    last seen {seen} ago, deferred {} times, passed {}", row.deferred, row.passed)?;
         let name = row.last_name.as_deref().unwrap_or("unknown");
         let address = row.last_ip.as_deref().unwrap_or("unknown");
@@ -65,4 +52,22 @@ pub(super) fn show(
         )?;
     }
     Ok(())
+}
+
+/// The rows in which something stands, in any of the three parts.
+async fn found(store: &SqliteStore, what: &str) -> Result<Vec<Entry>, Failure> {
+    let what = Some(what.to_lowercase());
+    let mut rows: Vec<Entry> = Vec::new();
+    for filter in [
+        Filter { client: what.clone(), ..Filter::default() },
+        Filter { sender: what.clone(), ..Filter::default() },
+        Filter { recipient: what, ..Filter::default() },
+    ] {
+        for row in store.list(filter).await? {
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    Ok(rows)
 }
