@@ -11,15 +11,24 @@
 
 mod support;
 
-use mailward::{greylist::Settings, store::sqlite::SqliteStore, time::FixedClock};
+use mailward::{
+    cli::Exit,
+    greylist::Settings,
+    store::sqlite::SqliteStore,
+    time::{Clock, FixedClock, SystemClock},
+};
 use std::{
+    collections::HashMap,
     io::{BufRead, BufReader, Write},
     os::unix::net::UnixStream,
     path::Path as File,
     process::{Child, Command, Stdio},
     sync::Arc,
 };
-use support::{directory::Directory, greylist::passes};
+use support::{
+    directory::Directory,
+    greylist::{command, passes, sqlite},
+};
 
 const PROGRAM: &str = "/usr/sbin/postgrey";
 /// Rounds of 1,000 attempts, each with a database of its own.
@@ -64,6 +73,13 @@ impl Postgrey {
         self.stream.read_line(&mut end).unwrap();
         assert!(action.starts_with("action=") && end == "\n", "{action}{end}");
         !action.starts_with("action=DEFER_IF_PERMIT")
+    }
+
+    /// Ends it as systemd does.
+    fn stop(mut self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
     }
 }
 
@@ -139,12 +155,21 @@ fn attempt(numbers: &mut Numbers, at: &mut i64) -> Attempt {
     Attempt { at: *at, address, sender, recipient }
 }
 
+/// Whether there is a postgrey that may be started; says so where not.
+fn is_there(test: &str) -> bool {
+    if File::new(PROGRAM).exists() && rustix::process::getuid().is_root() {
+        return true;
+    }
+    let why = format!("{test}: no postgrey, or not root");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+    support::postfix::say(&format!("SKIPPED {why}"));
+    false
+}
+
 #[tokio::test]
 async fn random_attempts_have_postgrey_s_verdicts() {
-    if !File::new(PROGRAM).exists() || !rustix::process::getuid().is_root() {
-        let why = "random_attempts_have_postgrey_s_verdicts: no postgrey, or not root";
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-        return support::postfix::say(&format!("SKIPPED {why}"));
+    if !is_there("random_attempts_have_postgrey_s_verdicts") {
+        return;
     }
     let settings = Settings::postgrey();
     let mut passed = 0;
@@ -165,4 +190,75 @@ async fn random_attempts_have_postgrey_s_verdicts() {
         }
     }
     assert!((500..3_500).contains(&passed), "both verdicts happen often: {passed} of 4000 passed");
+}
+
+/// A directory with an empty greylist, and postgrey's database taken over into it.
+async fn taken_over(from: &Directory, greylist: &str) -> Directory {
+    let directory = Directory::new();
+    mailward::store::GreylistStore::stats(&sqlite(&directory)).await.unwrap();
+    let from = from.path().to_str().unwrap();
+    let (exit, out, err) = command(&directory, greylist, &["import", "postgrey", from]);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""), "{out}");
+    directory
+}
+
+#[tokio::test]
+async fn what_a_real_postgrey_knows_is_taken_over() {
+    if !is_there("what_a_real_postgrey_knows_is_taken_over") {
+        return;
+    }
+    let (theirs, now) = (Directory::new(), SystemClock.now().0);
+    let mut postgrey = Postgrey::start(theirs.path());
+    let (mut numbers, mut at) = (Numbers(7), 0);
+    let mut attempts: Vec<Attempt> = (0..1_000).map(|_| attempt(&mut numbers, &mut at)).collect();
+    // The last of them comes now, and nobody is known for longer than is remembered.
+    let begin = now - at;
+    assert!(at < 34 * 86_400, "{at}");
+    let mut last = HashMap::new();
+    for attempt in &mut attempts {
+        attempt.at += begin;
+        let key = (attempt.address.clone(), attempt.sender.clone(), attempt.recipient.clone());
+        last.insert(key, postgrey.passes(attempt));
+    }
+    let by = |after: i64| {
+        let (address, sender) = ("203.0.113.5".to_owned(), "a@waits.example".to_owned());
+        Attempt { at: now + after, address, sender, recipient: "to@rcpt.example".to_owned() }
+    };
+    assert!(!postgrey.passes(&by(-100)));
+    let path = theirs.path().to_str().unwrap();
+    let empty = Directory::new();
+    mailward::store::GreylistStore::stats(&sqlite(&empty)).await.unwrap();
+    let (exit, _, err) = command(&empty, "", &["import", "postgrey", path]);
+    assert_eq!(exit, Exit::Unavailable, "it runs");
+    assert!(err.contains("systemctl stop postgrey"), "{err}");
+    postgrey.stop();
+
+    let ours = taken_over(&theirs, "").await;
+    let (store, settings) = (sqlite(&ours), Settings::default());
+    let waits = ("203.0.113.5", "");
+    let triplet = ("a@waits.example", "to@rcpt.example");
+    assert!(!passes(&store, &settings, now + 139, waits, triplet).await);
+    assert!(passes(&store, &settings, now + 140, waits, triplet).await, "240 s after its first attempt");
+    let mut known = 0;
+    for ((address, sender, recipient), passed) in &last {
+        // mailward remembers what the null sender proved for a day only.
+        if *passed && !sender.is_empty() {
+            known += 1;
+            let passes = passes(&store, &settings, now, (address, ""), (sender, recipient)).await;
+            assert!(passes, "{address} {sender} {recipient}");
+        }
+    }
+    assert!(known > 100, "{known}");
+
+    // With its profile the two go on with the same verdicts.
+    let ours = taken_over(&theirs, "profile = 'postgrey'").await;
+    let (store, settings) = (sqlite(&ours), Settings::postgrey());
+    let mut postgrey = Postgrey::start(theirs.path());
+    let mut at = now;
+    for number in 0..500 {
+        let attempt = attempt(&mut numbers, &mut at);
+        let Attempt { at, address, sender, recipient } = &attempt;
+        let ours = passes(&store, &settings, *at, (address, ""), (sender, recipient)).await;
+        assert_eq!(ours, postgrey.passes(&attempt), "attempt {number}: {attempt:?}");
+    }
 }
