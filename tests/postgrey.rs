@@ -225,6 +225,11 @@ async fn what_a_real_postgrey_knows_is_taken_over() {
         Attempt { at: now + after, address, sender, recipient: "to@rcpt.example".to_owned() }
     };
     assert!(!postgrey.passes(&by(-100)));
+    // Too long for one page of the database.
+    let long = |name: &str, domain: &str| format!("{}@{domain}", name.repeat(495));
+    let long =
+        |at| Attempt { at, sender: long("x", "long.example"), recipient: long("y", "rcpt.example"), ..by(0) };
+    assert!(!postgrey.passes(&long(now - 900)) && postgrey.passes(&long(now - 600)));
     let path = theirs.path().to_str().unwrap();
     let empty = Directory::new();
     mailward::store::GreylistStore::stats(&sqlite(&empty)).await.unwrap();
@@ -239,6 +244,8 @@ async fn what_a_real_postgrey_knows_is_taken_over() {
     let triplet = ("a@waits.example", "to@rcpt.example");
     assert!(!passes(&store, &settings, now + 139, waits, triplet).await);
     assert!(passes(&store, &settings, now + 140, waits, triplet).await, "240 s after its first attempt");
+    let Attempt { sender, recipient, .. } = long(now);
+    assert!(passes(&store, &settings, now, waits, (&sender, &recipient)).await);
     let mut known = 0;
     for ((address, sender, recipient), passed) in &last {
         // mailward remembers what the null sender proved for a day only.

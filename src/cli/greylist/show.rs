@@ -54,6 +54,9 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
     Ok(())
 }
 
+/// How many rows are shown of each part at most; `list` has more.
+const LIMIT: u32 = 1_000;
+
 /// The rows in which something stands, in any of the three parts.
 async fn found(store: &SqliteStore, what: &str) -> Result<Vec<Entry>, Failure> {
     let what = Some(what.to_lowercase());
@@ -63,7 +66,7 @@ async fn found(store: &SqliteStore, what: &str) -> Result<Vec<Entry>, Failure> {
         Filter { sender: what.clone(), ..Filter::default() },
         Filter { recipient: what, ..Filter::default() },
     ] {
-        for row in store.list(filter).await? {
+        for row in store.list(Filter { limit: Some(LIMIT), ..filter }).await? {
             if !rows.contains(&row) {
                 rows.push(row);
             }

@@ -36,6 +36,9 @@ pub(super) async fn run(_: &Args, context: &mut Context<'_>) -> Result<(), Failu
     writeln!(out, "{:<16}{}", "never returned", stats.never_returned)?;
     writeln!(out, "\nWhat passed had waited:")?;
     histogram(&stats.delays, out)?;
+    if stats.first_retries.iter().all(|(_, mails)| *mails == 0) {
+        return Ok(writeln!(out, "\nNo retry has been counted yet.")?);
+    }
     writeln!(out, "\nIts senders had come back for the first time after:")?;
     histogram(&stats.first_retries, out)?;
     writeln!(out, "\nWhat another delay would have cost them, by their own attempts:")?;

@@ -61,7 +61,7 @@ impl<'a> Keys<'a> {
         Ok(Timestamp(seconds.min(self.now.0)))
     }
 
-    /// A time that much earlier.
+    /// A time that much earlier, and not in the future.
     pub(super) fn before(&self, then: Timestamp, by: Duration) -> Timestamp {
         let by = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
         Timestamp(then.0.saturating_sub(by).clamp(0, self.now.0))

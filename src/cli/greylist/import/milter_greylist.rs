@@ -6,7 +6,7 @@ use super::{
     keys::{Keys, Triplet, client},
     lines::Lines,
 };
-use crate::store::Record;
+use crate::{store::Record, time::Timestamp};
 use std::{path::Path, time::Duration};
 
 /// Reads the file.
@@ -54,15 +54,11 @@ fn tuple(
         .ok_or_else(|| format!("`{}` is no time in Unix seconds", rest.trim()))?;
     match (words.next(), words.next()) {
         (None, _) => {
-            let first = time.saturating_sub(i64::try_from(delay.as_secs()).unwrap_or(i64::MAX));
-            let first = keys.seconds(first)?;
+            let first = keys.before(Timestamp(time), delay);
             keys.waiting(&triplet, first, first, 1).map(Some)
         }
         (Some("AUTO"), None) => {
-            // It has expired there already.
-            let Ok(end) = u64::try_from(time) else { return Err("its time lies before 1970".to_owned()) };
-            let last = end.saturating_sub(autowhite.as_secs());
-            let last = keys.seconds(i64::try_from(last).unwrap_or(i64::MAX))?;
+            let last = keys.before(Timestamp(time), autowhite);
             keys.passed(&triplet, last, last, last).map(Some)
         }
         // A tarpit's tuple has not come back yet.

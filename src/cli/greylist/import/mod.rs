@@ -45,8 +45,8 @@ pub(super) struct Args {
     /// Change nothing, only say what there is
     #[arg(long)]
     dry_run: bool,
-    /// The delay that it was set to, by which rows count as passed or began
-    /// [default: that of its manual: postgrey 5m, milter-greylist 30m]
+    /// postgrey and milter-greylist: the delay that it was set to, by which its
+    /// rows passed or began [default: theirs, 5m and 30m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     delay: Option<Duration>,
     /// milter-greylist: the `autowhite` that it was set to
@@ -63,8 +63,8 @@ const EXAMPLES: &str = "Examples:
 const DETAILS: &str = "\
 Passed rows stay passed, known clients stay known, and who waits goes on waiting
 from its first attempt. What is too old by [greylist] is left out. What mailward
-has learnt itself is never made worse, so that importing twice changes nothing,
-and it may run beside the daemon. Senders are brought into the form in which
+has learnt itself is never made worse, so that importing twice changes nothing
+and an interrupted import can be run again. It may run beside the daemon. Senders are brought into the form in which
 mailward looks them up: what both forms leave out of an address (numbers, tags,
 extensions) may be left out already, what mailward keeps must be there. A passed
 row makes its network known for the sender's domain, as if mailward had seen it
@@ -149,8 +149,13 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
     let keys = Keys::new(context.settings, context.now, format!("import:{}", args.from));
     let items = open(args, &keys, context)?;
     let mut report = Report::new(args.from, args.dry_run);
-    let stopped = take(items, args.dry_run, &mut report, context).await?;
+    let taken = take(items, args.dry_run, &mut report, context).await;
+    let stopped = match &taken {
+        Ok(stopped) => stopped.clone(),
+        Err(_) => Some("the greylist could not take it all".to_owned()),
+    };
     report.print(stopped.as_deref(), context)?;
+    taken?;
     let file = args.file.display();
     if let Some(why) = stopped {
         let message = format!("{file}: {why}: what stands behind this was not read");
