@@ -317,6 +317,22 @@ async fn broken_databases_do_no_harm() {
 }
 
 #[tokio::test]
+async fn a_log_newer_than_the_databases_is_told() {
+    let (directory, theirs, now) = (empty().await, Directory::new(), SystemClock.now().0);
+    let (key, value) = (item("192.0.2.0/a@x.example/to@rcpt.example"), item(&format!("{now},{now}")));
+    let database = theirs.path().join("postgrey.db");
+    fs::write(&database, btree(&[&key, &value], b"")).unwrap();
+    let written = fs::metadata(&database).unwrap().modified().unwrap();
+    let log = fs::File::create(theirs.path().join("log.0000000001")).unwrap();
+    for (later, told) in [(1, false), (10, true)] {
+        log.set_modified(written + std::time::Duration::from_secs(later)).unwrap();
+        let (exit, _, err) =
+            command(&directory, "", &["import", "postgrey", theirs.path().to_str().unwrap()]);
+        assert_eq!((exit, err.contains("as after a crash")), (Exit::Success, told), "{err}");
+    }
+}
+
+#[tokio::test]
 async fn any_byte_of_a_database_may_be_wrong() {
     let directory = empty().await;
     let now = SystemClock.now().0;

@@ -175,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn the_planner_learns_once_a_day_how_large_the_tables_are() {
+        let clock = Arc::new(FixedClock::at(Timestamp(T)));
+        let mut connection = database(1_000);
+        assert_eq!(rows(&connection), 1_000);
+        let mut upkeep = upkeep(&clock);
+        upkeep.step(&mut connection).unwrap();
+        let known = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'";
+        let is_known = |connection: &Connection| connection.query_row(known, [], |row| row.get::<_, i64>(0));
+        assert_eq!(is_known(&connection), Ok(0));
+        upkeep.optimized = Instant::now().checked_sub(OPTIMIZE).unwrap();
+        upkeep.step(&mut connection).unwrap();
+        assert_eq!(is_known(&connection), Ok(1));
+    }
+
+    #[test]
     fn what_is_purged_is_given_back_to_the_file_system() {
         let path = std::env::temp_dir().join(format!("mailward-upkeep-{}.db", std::process::id()));
         let settings = crate::config::settings::Greylist { path: path.clone(), ..Default::default() };
