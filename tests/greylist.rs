@@ -11,7 +11,7 @@ mod support;
 
 use indymilter_test::EomAction;
 use mailward::{
-    cli::{self, Exit},
+    cli::Exit,
     store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
     time::{Clock, SystemClock, Timestamp},
 };
@@ -288,14 +288,8 @@ async fn a_store_that_cannot_be_used_lets_mail_pass_and_rules_refuse() {
 
 /// Runs `mailward greylist` on a directory's database.
 fn command(directory: &Directory, arguments: &[&str]) -> (Exit, String) {
-    let config = directory.file("mailward.toml", &policy(directory, "", ""));
-    let mut all = vec!["mailward", "greylist", "-c", config.to_str().unwrap()];
-    all.extend(arguments);
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    // A thread of its own, as a process would be: the command has a runtime of its own too.
-    let exit = std::thread::scope(|scope| scope.spawn(|| cli::run(all, &mut out, &mut err)).join().unwrap());
-    out.extend(err);
-    (exit, String::from_utf8(out).unwrap())
+    let (exit, out, err) = support::greylist::command(directory, "", arguments);
+    (exit, out + &err)
 }
 
 #[tokio::test]

@@ -12,28 +12,17 @@ mod support;
 use mailward::{
     greylist::Ages,
     lookup::greylist::{Greylisted, Observation, Outgoing, Profile, Terms, Voucher, Wait},
-    store::{Entry, Exemption, ExemptionKind, Filter, GreylistStore, PURGE_STEP},
+    store::{Entry, ExemptionKind, Filter, GreylistStore, PURGE_STEP},
     time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
 use support::{
     directory::Directory,
-    greylist::{T, attempt, rows, say, says, sqlite},
+    greylist::{T, attempt, contract, exemption, rows, say, says, sqlite},
 };
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
-
-/// The contract: each part gets a store of its own.
-macro_rules! contract {
-    ($($name:ident,)*) => { $(
-        #[tokio::test]
-        async fn $name() {
-            let directory = Directory::new();
-            contract::$name(&sqlite(&directory)).await;
-        }
-    )* };
-}
 
 contract! {
     a_retry_after_the_delay_passes_and_then_all_do,
@@ -128,12 +117,6 @@ mod contract {
         ] {
             assert_eq!(say(store, limited(sender, after)).await, want, "{sender} {after}");
         }
-    }
-
-    fn exemption(kind: ExemptionKind, value: &str, until: Option<i64>) -> Exemption {
-        let until = until.map(|after| Timestamp(T + after));
-        let (value, reason) = (value.to_owned(), "a test".to_owned());
-        Exemption { kind, value, until, reason, created: Timestamp(T) }
     }
 
     pub(super) async fn exemptions_hold_for_recipients_and_domains_until_their_time(

@@ -127,7 +127,10 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Run(args) => ended(run::run(&args, out), err),
         Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
-        Command::Greylist(args) => buffered(out, |out| ended(greylist::run(&args, out), err)),
+        Command::Greylist(args) => buffered(out, |out| {
+            let result = greylist::run(&args, out, err);
+            ended(result, err)
+        }),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
     }

@@ -1,7 +1,9 @@
 //! Where the greylist is kept. One trait, so that several mail servers may share one store later.
 
+pub mod merge;
 mod networks;
 pub mod sqlite;
+mod transfer;
 
 use crate::{
     greylist::Ages,
@@ -15,6 +17,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
 };
+pub use transfer::{KnownClient, KnownKey, Merged, Record, RowKey};
 
 /// A store of the greylist. An answer is given only when everything it depends on is committed.
 pub trait GreylistStore: Send + Sync {
@@ -31,14 +34,38 @@ pub trait GreylistStore: Send + Sync {
     /// The rows that a filter lets through, the latest first.
     fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
 
-    /// Lets the waiting rows of a filter pass at their next attempt: how many.
+    /// Lets the waiting rows of a filter pass at their next attempt, in steps beside the traffic: how many.
     fn pass(&self, filter: Filter, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>>;
 
-    /// Removes the rows of a filter: how many.
+    /// Removes the rows of a filter, in steps beside the traffic: how many.
     fn forget(&self, filter: Filter) -> BoxFuture<'_, Result<usize, StoreError>>;
 
     /// Sets an exemption.
     fn exempt(&self, exemption: Exemption) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Takes back all exemptions of a recipient or a domain: how many.
+    fn revoke(&self, value: String) -> BoxFuture<'_, Result<usize, StoreError>>;
+
+    /// The exemptions that hold.
+    fn exemptions(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Exemption>, StoreError>>;
+
+    /// Takes over records in one transaction; what is there is only made better. All of them or none.
+    fn import(
+        &self,
+        records: Vec<Record>,
+        ages: Ages,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Merged, StoreError>>;
+
+    /// The next rows behind a key, in the order of keys.
+    fn rows_after(&self, key: Option<RowKey>, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
+
+    /// The next known clients behind a key, in the order of keys.
+    fn known_after(
+        &self,
+        key: Option<KnownKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<KnownClient>, StoreError>>;
 
     /// What is in the store.
     fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>>;
@@ -72,6 +99,10 @@ pub struct Filter {
     pub recipient: Option<String>,
     /// Only those that passed, or only those that wait.
     pub passed: Option<bool>,
+    /// Last seen before this time.
+    pub seen_before: Option<Timestamp>,
+    /// Last seen after this time.
+    pub seen_after: Option<Timestamp>,
     /// At most so many.
     pub limit: Option<u32>,
 }
@@ -139,6 +170,11 @@ impl ExemptionKind {
             Self::OptOut => "opt_out",
         }
     }
+
+    /// The kind of a word in the table.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Open, Self::OptIn, Self::OptOut].into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// What is in the store.
@@ -154,6 +190,23 @@ pub struct Stats {
     pub never_returned: u64,
     /// How long what passed had waited: upper bound in seconds, and how many.
     pub delays: Vec<(u64, u64)>,
+    /// When those who passed came back for the first time: upper bound in seconds, and how many.
+    pub first_retries: Vec<(u64, u64)>,
+    /// What other delays would have cost those who passed.
+    pub delay_costs: Vec<DelayCost>,
+}
+
+/// What a delay would have cost those who passed under the one that was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DelayCost {
+    /// The delay in seconds.
+    pub delay: u64,
+    /// Mails that would have passed at an attempt that was made.
+    pub mails: u64,
+    /// How long these would have waited, in seconds, together.
+    pub waited: u64,
+    /// Mails that would have had to come a further time.
+    pub further: u64,
 }
 
 /// Why the store cannot be used.

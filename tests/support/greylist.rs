@@ -2,6 +2,7 @@
 
 use super::directory::Directory;
 use mailward::{
+    cli::{self, Exit},
     config::settings,
     decision::Deferrals,
     greylist::Settings,
@@ -12,7 +13,7 @@ use mailward::{
         session::{Identity, Session},
         subject::Subject,
     },
-    store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
+    store::{Entry, Exemption, ExemptionKind, Filter, GreylistStore, sqlite::SqliteStore},
     time::{FixedClock, Timestamp},
 };
 use std::{sync::Arc, time::Duration};
@@ -113,3 +114,35 @@ pub async fn passes(
         said => !matches!(said, Greylisted::Waits { .. }),
     }
 }
+
+/// Runs `mailward greylist` on a directory's database: how it ended, what it answered, what it complained of.
+pub fn command(directory: &Directory, greylist: &str, arguments: &[&str]) -> (Exit, String, String) {
+    let path = settings(directory).path;
+    let text = format!("[restrictions]\n[greylist]\nstore = 'sqlite:{}'\n{greylist}\n", path.display());
+    let config = directory.file("mailward.toml", &text);
+    let mut all = vec!["mailward", "greylist", "-c", config.to_str().unwrap()];
+    all.extend(arguments);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    // A thread of its own, as a process would be: the command has a runtime of its own too.
+    let exit = std::thread::scope(|scope| scope.spawn(|| cli::run(all, &mut out, &mut err)).join().unwrap());
+    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+/// An exemption that ends some seconds after T, or never.
+pub fn exemption(kind: ExemptionKind, value: &str, until: Option<i64>) -> Exemption {
+    let until = until.map(|after| Timestamp(T + after));
+    let (value, reason) = (value.to_owned(), "a test".to_owned());
+    Exemption { kind, value, until, reason, created: Timestamp(T) }
+}
+
+/// The contract: each part gets a store of its own.
+macro_rules! contract {
+    ($($name:ident,)*) => { $(
+        #[tokio::test]
+        async fn $name() {
+            let directory = Directory::new();
+            contract::$name(&sqlite(&directory)).await;
+        }
+    )* };
+}
+pub(crate) use contract;

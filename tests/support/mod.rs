@@ -4,6 +4,7 @@
     dead_code,
     unreachable_pub,
     unused_imports,
+    unused_macros,
     reason = "every test binary compiles all of this and uses a part of it"
 )]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a fault in here is a failed test")]

@@ -60,6 +60,13 @@ impl Postgrey {
         assert!(action.starts_with("action=") && end == "\n", "{action}{end}");
         !action.starts_with("action=DEFER_IF_PERMIT")
     }
+
+    /// Ends it as systemd does.
+    pub fn stop(mut self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+    }
 }
 
 impl Drop for Postgrey {

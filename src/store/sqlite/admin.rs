@@ -1,9 +1,9 @@
-//! What an administrator asks of the store, and what it does to itself: list, pass, forget, statistics, purge.
+//! What the store counts and what it does to itself: statistics, purge, the sign of life.
 
-use super::count;
+use super::retries;
 use crate::{
     greylist::Ages,
-    store::{Entry, Exemption, Filter, PURGE_STEP, Stats},
+    store::{PURGE_STEP, Stats},
     time::Timestamp,
 };
 use rusqlite::{Connection, Result, params};
@@ -11,62 +11,6 @@ use std::time::Duration;
 
 /// The upper bounds of the classes of delay, in seconds.
 const DELAYS: [u64; 8] = [60, 240, 300, 600, 1_800, 3_600, 14_400, u64::MAX >> 1];
-
-/// What a filter lets through, with its five parameters.
-const MATCHES: &str = "(?1 IS NULL OR client = ?1 OR last_ip = ?1) \
-    AND (?2 IS NULL OR sender = ?2 OR (substr(?2, 1, 1) = '@' AND substr(sender, -length(?2)) = ?2)) \
-    AND (?3 IS NULL OR recipient = ?3 OR (substr(?3, 1, 1) = '@' AND substr(recipient, -length(?3)) = ?3)) \
-    AND (?4 IS NULL OR (passed_at IS NOT NULL) = ?4)";
-
-pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Entry>> {
-    let mut statement = connection.prepare(&format!(
-        "SELECT client, sender, recipient, first_seen, last_seen, passed_at, deferred, passed, last_ip, last_name, \
-         origin FROM greylist WHERE {MATCHES} ORDER BY last_seen DESC, client, sender, recipient LIMIT ?5"
-    ))?;
-    let limit = filter.limit.map_or(-1, i64::from);
-    let Filter { client, sender, recipient, passed, .. } = filter;
-    let rows = statement.query_map(params![client, sender, recipient, passed, limit], |row| {
-        Ok(Entry {
-            client: row.get(0)?,
-            sender: row.get(1)?,
-            recipient: row.get(2)?,
-            first_seen: Timestamp(row.get(3)?),
-            last_seen: Timestamp(row.get(4)?),
-            passed_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
-            deferred: count(row, 6)?,
-            passed: count(row, 7)?,
-            last_ip: row.get(8)?,
-            last_name: row.get(9)?,
-            origin: row.get(10)?,
-        })
-    })?;
-    rows.collect()
-}
-
-pub(super) fn pass(connection: &Connection, filter: &Filter, now: Timestamp) -> Result<usize> {
-    let Filter { client, sender, recipient, .. } = filter;
-    connection.execute(
-        &format!("UPDATE greylist SET passed_at = ?5, last_seen = ?5 WHERE {MATCHES} AND passed_at IS NULL"),
-        params![client, sender, recipient, filter.passed, now.0],
-    )
-}
-
-pub(super) fn forget(connection: &Connection, filter: &Filter) -> Result<usize> {
-    let Filter { client, sender, recipient, passed, .. } = filter;
-    connection
-        .execute(&format!("DELETE FROM greylist WHERE {MATCHES}"), params![client, sender, recipient, passed])
-}
-
-pub(super) fn exempt(connection: &Connection, exemption: &Exemption) -> Result<()> {
-    let Exemption { kind, value, until, reason, created } = exemption;
-    connection.execute(
-        "INSERT INTO exemption (kind, value, until, reason, created) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (kind, value) DO UPDATE SET until = excluded.until, reason = excluded.reason, \
-         created = excluded.created",
-        params![kind.word(), value, until.map(|until| until.0), reason, created.0],
-    )?;
-    Ok(())
-}
 
 pub(super) fn stats(connection: &Connection) -> Result<Stats> {
     let one = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -76,7 +20,7 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats> {
     for bound in DELAYS {
         let counted: i64 = connection.query_row(
             "SELECT count(*) FROM greylist WHERE passed_at IS NOT NULL \
-             AND passed_at - first_seen >= ?1 AND passed_at - first_seen < ?2",
+             AND passed_at - first_seen >= ?1 AND passed_at - first_seen < ?2 AND origin NOT LIKE 'import:%'",
             [i64::try_from(below).unwrap_or(i64::MAX), i64::try_from(bound).unwrap_or(i64::MAX)],
             |row| row.get(0),
         )?;
@@ -91,6 +35,8 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats> {
             "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'never_returned'",
         )?),
         delays,
+        first_retries: retries::first_retries(connection)?,
+        delay_costs: retries::delay_costs(connection)?,
     })
 }
 

@@ -4,12 +4,19 @@
 //! is made anew, a corrupt one moved aside, everything else tried again.
 
 mod admin;
+mod exemptions;
 mod observe;
+mod retries;
 mod schema;
+mod select;
+mod transfer;
 mod upkeep;
 mod writer;
 
-use super::{Counters, Entry, Exemption, Filter, GreylistStore, Stats, StoreError};
+use super::{
+    Counters, Entry, Exemption, Filter, GreylistStore, KnownClient, KnownKey, Merged, PURGE_STEP, Record,
+    RowKey, Stats, StoreError,
+};
 use crate::{
     config::settings,
     greylist::Ages,
@@ -17,7 +24,8 @@ use crate::{
     time::{Clock, Timestamp},
 };
 use futures_util::future::BoxFuture;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use select::Change;
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -27,7 +35,7 @@ use std::{
     },
     thread,
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use tracing::error;
 use writer::Writer;
 
@@ -119,15 +127,32 @@ impl SqliteStore {
         })
     }
 
+    /// Looks something up on the writer's thread, while other processes may write.
+    fn read<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, StoreError>> {
+        self.request(TransactionBehavior::Deferred, run)
+    }
+
+    /// Changes something. What is read first can then not be changed by others before it is written.
+    fn write<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, StoreError>> {
+        self.request(TransactionBehavior::Immediate, run)
+    }
+
     /// Runs a request on the writer, in a transaction of its own.
     fn request<T: Send + 'static>(
         &self,
+        behavior: TransactionBehavior,
         run: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, StoreError>> {
         let (answer, answered) = oneshot::channel();
         let request: Request = Box::new(move |connection| {
             let result = connection.and_then(|connection| {
-                let result = connection.transaction().and_then(|transaction| {
+                let result = connection.transaction_with_behavior(behavior).and_then(|transaction| {
                     let result = run(&transaction)?;
                     transaction.commit()?;
                     Ok(result)
@@ -142,6 +167,27 @@ impl SqliteStore {
             sent?;
             answered.await.unwrap_or(Err(StoreError::Busy("the writer has ended")))
         })
+    }
+
+    /// Changes the rows of a filter, a few at a time, with pauses in which others write.
+    async fn change(&self, filter: Filter, change: Change) -> Result<usize, StoreError> {
+        let filter = Arc::new(filter);
+        let (mut after, mut changed) = (None, 0);
+        loop {
+            let looked_for = filter.clone();
+            let found =
+                self.read(move |connection| select::find(connection, &looked_for, after.as_ref())).await?;
+            for keys in found.keys.chunks(PURGE_STEP) {
+                let (filter, keys, begun) = (filter.clone(), keys.to_vec(), Instant::now());
+                changed +=
+                    self.write(move |connection| select::change(connection, &filter, &keys, change)).await?;
+                tokio::time::sleep(begun.elapsed()).await;
+            }
+            after = found.next;
+            if after.is_none() {
+                return Ok(changed);
+            }
+        }
     }
 }
 
@@ -178,31 +224,60 @@ impl GreylistStore for SqliteStore {
     }
 
     fn learn(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.request(move |connection| observe::learn(connection, &outgoing))
+        self.write(move |connection| observe::learn(connection, &outgoing))
     }
 
     fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.request(move |connection| admin::list(connection, &filter))
+        self.read(move |connection| select::list(connection, &filter))
     }
 
     fn pass(&self, filter: Filter, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.request(move |connection| admin::pass(connection, &filter, now))
+        Box::pin(self.change(filter, Change::Pass(now)))
     }
 
     fn forget(&self, filter: Filter) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.request(move |connection| admin::forget(connection, &filter))
+        Box::pin(self.change(filter, Change::Forget))
     }
 
     fn exempt(&self, exemption: Exemption) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.request(move |connection| admin::exempt(connection, &exemption))
+        self.write(move |connection| exemptions::exempt(connection, &exemption))
+    }
+
+    fn revoke(&self, value: String) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.write(move |connection| exemptions::revoke(connection, &value))
+    }
+
+    fn exemptions(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Exemption>, StoreError>> {
+        self.read(move |connection| exemptions::exemptions(connection, now))
+    }
+
+    fn import(
+        &self,
+        records: Vec<Record>,
+        ages: Ages,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Merged, StoreError>> {
+        self.write(move |connection| transfer::import(connection, &records, &ages, now))
+    }
+
+    fn rows_after(&self, key: Option<RowKey>, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        self.read(move |connection| transfer::rows(connection, key.as_ref(), limit))
+    }
+
+    fn known_after(
+        &self,
+        key: Option<KnownKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<KnownClient>, StoreError>> {
+        self.read(move |connection| transfer::known(connection, key.as_ref(), limit))
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>> {
-        self.request(admin::stats)
+        self.read(admin::stats)
     }
 
     fn purge(&self, ages: Ages, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.request(move |connection| admin::purge(connection, &ages, now))
+        self.write(move |connection| admin::purge(connection, &ages, now))
     }
 }
 

@@ -1,6 +1,6 @@
 //! One observation as one job: exemption, known clients, rows under every name, and what is written of it.
 
-use super::count;
+use super::{count, retries};
 use crate::{
     greylist::judge::{self, Known, Row, Ruling},
     lookup::greylist::{Greylisted, Observation, Outgoing, Voucher, Wait},
@@ -84,6 +84,10 @@ fn note(
     }
     if let Greylisted::Opened { .. } = said {
         networks.passes(network);
+        let waiting = |found: &&Row| found.passed_at.is_none() && found.first_seen == row.first_seen;
+        if let Some(waiting) = rows.iter().flatten().find(waiting) {
+            retries::note(connection, waiting, *now)?;
+        }
         for voucher in &observation.vouchers {
             let known = known(connection, voucher)?;
             if let Some(counted) = judge::counted(terms, known.as_ref(), *now) {

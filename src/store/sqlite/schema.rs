@@ -26,8 +26,10 @@ pub(super) struct Migration {
 }
 
 /// All schema changes; the first leads to schema 1.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_greylist", sql: include_str!("../../../migrations/sqlite/0001_greylist.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_greylist", sql: include_str!("../../../migrations/sqlite/0001_greylist.sql") },
+    Migration { name: "0002_retries", sql: include_str!("../../../migrations/sqlite/0002_retries.sql") },
+];
 
 /// How many prepared statements are kept: all that an observation needs.
 const STATEMENTS: usize = 32;

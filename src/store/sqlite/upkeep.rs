@@ -111,7 +111,11 @@ impl Upkeep {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{greylist::Settings, store::sqlite::schema::MIGRATIONS, time::FixedClock};
+    use crate::{
+        greylist::Settings,
+        store::sqlite::schema::{self, MIGRATIONS},
+        time::FixedClock,
+    };
     use std::sync::Mutex;
 
     const T: i64 = 1_146_441_600;
@@ -200,5 +204,50 @@ mod tests {
         upkeep.trusted_from = Instant::now();
         upkeep.step(&mut connection).unwrap();
         assert_eq!(rows(&connection), 0, "the hour is over");
+    }
+
+    #[test]
+    fn the_planner_learns_once_a_day_how_large_the_tables_are() {
+        let clock = Arc::new(FixedClock::at(Timestamp(T)));
+        let mut connection = database(1_000);
+        assert_eq!(rows(&connection), 1_000);
+        let mut upkeep = upkeep(&clock);
+        upkeep.step(&mut connection).unwrap();
+        let known = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'";
+        let is_known = |connection: &Connection| connection.query_row(known, [], |row| row.get::<_, i64>(0));
+        assert_eq!(is_known(&connection), Ok(0));
+        upkeep.optimized = Instant::now().checked_sub(OPTIMIZE).unwrap();
+        upkeep.step(&mut connection).unwrap();
+        assert_eq!(is_known(&connection), Ok(1));
+    }
+
+    #[test]
+    fn what_is_purged_is_given_back_to_the_file_system() {
+        let path = std::env::temp_dir().join(format!("mailward-upkeep-{}.db", std::process::id()));
+        let settings = crate::config::settings::Greylist { path: path.clone(), ..Default::default() };
+        let mut connection = schema::open(&settings, MIGRATIONS).unwrap();
+        let row = "INSERT INTO greylist (client, sender, recipient, first_seen, last_seen) \
+                   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
+                   SELECT printf('192.0.%d.0/24', i), 'sender@x.example', 'to@rcpt.example', ?1, ?1 FROM n";
+        connection.execute(row, [T]).unwrap();
+        let size = |connection: &Connection| {
+            connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+            std::fs::metadata(&path).unwrap().len()
+        };
+        let full = size(&connection);
+        let clock = Arc::new(FixedClock::at(Timestamp(T + 26 * 3_600)));
+        let mut upkeep = upkeep(&clock);
+        // Forty steps of the purge, then some that give pages back.
+        while upkeep.due_in() <= BREATH {
+            upkeep.step(&mut connection).unwrap();
+        }
+        assert_eq!(rows(&connection), 0);
+        let empty = size(&connection);
+        // What is below one step's pages stays for the next rows.
+        assert!(empty < full / 2 && empty < 2 << 20, "{full} {empty}");
+        drop(connection);
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(super::super::sidecar(&path, end));
+        }
     }
 }

@@ -1,0 +1,65 @@
+//! `mailward greylist pass`, `forget` and `purge`: rows are let through or removed.
+
+use super::{Context, counted, json, which::Which};
+use crate::{
+    cli::Failure,
+    store::{GreylistStore, PURGE_STEP},
+};
+use tokio::time::{Instant, sleep};
+
+/// Let waiting mail pass at its next attempt
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mailward greylist pass --sender news@example.net")]
+pub(super) struct Pass {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Remove rows: such mail waits again
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mailward greylist forget --client 192.0.2.0/24")]
+pub(super) struct Forget {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Remove now what has expired; the daemon does this by itself
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mailward greylist purge")]
+pub(super) struct Purge {}
+
+/// Lets rows pass.
+pub(super) async fn pass(args: &Pass, context: &mut Context<'_>) -> Result<(), Failure> {
+    let filter = args.which.some(context.now)?;
+    let count = context.store.pass(filter, context.now).await?;
+    say(count, "will pass", context)
+}
+
+/// Removes rows.
+pub(super) async fn forget(args: &Forget, context: &mut Context<'_>) -> Result<(), Failure> {
+    let filter = args.which.some(context.now)?;
+    let count = context.store.forget(filter).await?;
+    say(count, "forgotten", context)
+}
+
+/// Removes what has expired.
+pub(super) async fn purge(_: &Purge, context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut all = 0;
+    loop {
+        let begun = Instant::now();
+        let removed = context.store.purge(context.settings.ages(), context.now).await?;
+        all += removed;
+        if removed < PURGE_STEP {
+            return say(all, "removed", context);
+        }
+        // A running daemon writes meanwhile.
+        sleep(begun.elapsed()).await;
+    }
+}
+
+fn say(count: usize, what: &str, context: &mut Context<'_>) -> Result<(), Failure> {
+    if context.json {
+        return json(&serde_json::json!({ "rows": count }), context.out);
+    }
+    Ok(writeln!(context.out, "{} {what}", counted(count, "row"))?)
+}

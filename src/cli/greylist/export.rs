@@ -1,0 +1,147 @@
+//! `mailward greylist export`: rows or known clients as CSV or JSON, in pages, so that neither memory nor a lock grows.
+
+use super::Context;
+use crate::{
+    cli::{Exit, Failure},
+    store::{Entry, GreylistStore, KnownClient, KnownKey, RowKey},
+};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// Rows fetched at a time.
+const PAGE: usize = 2_000;
+
+/// Print all rows, or all known clients, as CSV
+///
+/// `import csv` reads it back. Times are Unix seconds; an empty passed_at means that the row waits.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mailward greylist export > greylist.csv
+  mailward greylist export --known > known.csv
+  mailward greylist export --json | jq '.[] | select(.passed_at == null)'")]
+pub(super) struct Args {
+    /// The known clients instead of the rows
+    #[arg(long)]
+    known: bool,
+}
+
+/// The columns of the rows, as the table has them.
+pub(super) const ROW_COLUMNS: [&str; 11] = [
+    "client",
+    "sender",
+    "recipient",
+    "first_seen",
+    "last_seen",
+    "passed_at",
+    "deferred",
+    "passed",
+    "last_ip",
+    "last_name",
+    "origin",
+];
+
+/// The columns of the known clients.
+pub(super) const KNOWN_COLUMNS: [&str; 8] =
+    ["client", "sender_domain", "passes", "last_pass", "first_seen", "last_seen", "hits", "origin"];
+
+/// Exports.
+pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
+    let Context { store, json, out, .. } = context;
+    let columns: &[&str] = if args.known { &KNOWN_COLUMNS } else { &ROW_COLUMNS };
+    let mut sheet = if *json { Sheet::json(out)? } else { Sheet::csv(out, columns)? };
+    if args.known {
+        let mut key = None;
+        loop {
+            let page = store.known_after(key, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            key = Some(KnownKey { client: last.client.clone(), sender_domain: last.sender_domain.clone() });
+            for known in &page {
+                sheet.line(known, &known_fields(known))?;
+            }
+        }
+    } else {
+        let mut key = None;
+        loop {
+            let page = store.rows_after(key, PAGE).await?;
+            let Some(Entry { client, sender, recipient, .. }) = page.last().cloned() else { break };
+            key = Some(RowKey { client, sender, recipient });
+            for row in &page {
+                sheet.line(row, &row_fields(row))?;
+            }
+        }
+    }
+    Ok(sheet.end()?)
+}
+
+fn row_fields(row: &Entry) -> Vec<String> {
+    vec![
+        row.client.clone(),
+        row.sender.clone(),
+        row.recipient.clone(),
+        row.first_seen.0.to_string(),
+        row.last_seen.0.to_string(),
+        row.passed_at.map_or_else(String::new, |at| at.0.to_string()),
+        row.deferred.to_string(),
+        row.passed.to_string(),
+        row.last_ip.clone().unwrap_or_default(),
+        row.last_name.clone().unwrap_or_default(),
+        row.origin.clone(),
+    ]
+}
+
+fn known_fields(known: &KnownClient) -> Vec<String> {
+    vec![
+        known.client.clone(),
+        known.sender_domain.clone(),
+        known.passes.to_string(),
+        known.last_pass.0.to_string(),
+        known.first_seen.0.to_string(),
+        known.last_seen.0.to_string(),
+        known.hits.to_string(),
+        known.origin.clone(),
+    ]
+}
+
+/// Lines of CSV, or an array of JSON with one row a line.
+enum Sheet<'a> {
+    Csv(Box<csv::Writer<&'a mut dyn Write>>),
+    Json { out: &'a mut dyn Write, begun: bool },
+}
+
+impl<'a> Sheet<'a> {
+    fn csv(out: &'a mut dyn Write, columns: &[&str]) -> Result<Self, Failure> {
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(columns).map_err(failure)?;
+        Ok(Self::Csv(Box::new(writer)))
+    }
+
+    fn json(out: &'a mut dyn Write) -> io::Result<Self> {
+        out.write_all(b"[")?;
+        Ok(Self::Json { out, begun: false })
+    }
+
+    fn line(&mut self, value: &impl Serialize, fields: &[String]) -> Result<(), Failure> {
+        match self {
+            Self::Csv(writer) => writer.write_record(fields).map_err(failure),
+            Self::Json { out, begun } => {
+                out.write_all(if *begun { b",\n" } else { b"\n" })?;
+                *begun = true;
+                Ok(serde_json::to_writer(&mut **out, value).map_err(io::Error::from)?)
+            }
+        }
+    }
+
+    fn end(self) -> io::Result<()> {
+        match self {
+            Self::Csv(mut writer) => writer.flush(),
+            Self::Json { out, .. } => out.write_all(b"\n]\n"),
+        }
+    }
+}
+
+fn failure(error: csv::Error) -> Failure {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => Failure::Output(error),
+        other => Failure::Says(Exit::InputOutput, format!("the row cannot be written: {other:?}")),
+    }
+}

@@ -1,0 +1,188 @@
+//! sqlgrey's tables: `connect` waits, `from_awl` and `domain_awl` have passed. Its SQLite file, or a table as CSV.
+
+use super::{
+    Item, Items,
+    keys::{Keys, Triplet},
+    lines,
+    sheet::Sheet,
+};
+use crate::store::Record;
+use rusqlite::{Connection, OpenFlags, types::ValueRef};
+use std::{collections::VecDeque, iter, net::IpAddr, path::Path};
+
+/// Rows read at a time: sqlgrey may go on writing.
+const PAGE: usize = 500;
+
+/// A table, and how its rows are read.
+#[derive(Clone, Copy)]
+enum Table {
+    Connect,
+    FromAwl,
+    DomainAwl,
+}
+
+impl Table {
+    const ALL: [Self; 3] = [Self::Connect, Self::FromAwl, Self::DomainAwl];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::FromAwl => "from_awl",
+            Self::DomainAwl => "domain_awl",
+        }
+    }
+
+    fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Connect => &["src", "sender_domain", "first_seen", "sender_name", "rcpt"],
+            Self::FromAwl => &["src", "sender_domain", "first_seen", "last_seen", "sender_name"],
+            Self::DomainAwl => &["src", "sender_domain", "first_seen", "last_seen"],
+        }
+    }
+
+    /// The records of a row, given by the names of its columns.
+    fn records<'r>(
+        self,
+        field: impl Fn(&str) -> Result<&'r str, String>,
+        keys: &Keys<'_>,
+    ) -> Result<Vec<Record>, String> {
+        let (client, single) = source(field("src")?)?;
+        let (first, domain) = (keys.time(field("first_seen")?)?, field("sender_domain")?);
+        match self {
+            Self::Connect => {
+                let sender = match (field("sender_name")?, domain) {
+                    ("-undef-", _) => String::new(),
+                    (name, "-undef-") => name.to_owned(),
+                    (name, domain) => format!("{name}@{domain}"),
+                };
+                let triplet = Triplet { client, single, sender: &sender, recipient: field("rcpt")? };
+                keys.waiting(&triplet, first, first, 1)
+            }
+            Self::FromAwl | Self::DomainAwl => {
+                let last = keys.time(field("last_seen")?)?;
+                Ok(keys.known_domain(client, domain, first, last).into_iter().collect())
+            }
+        }
+    }
+}
+
+/// A client or network: three octets are a /24, four groups a /64.
+fn source(text: &str) -> Result<(IpAddr, bool), String> {
+    let wrong = || format!("`{text}` is no address and no network");
+    let parse = |text: String| text.parse::<IpAddr>().ok();
+    if let Some(address) = parse(text.to_owned()) {
+        return Ok((address, true));
+    }
+    let end = match (text.matches('.').count(), text.matches(':').count()) {
+        (2, 0) => ".0",
+        (0, 3) => "::",
+        _ => return Err(wrong()),
+    };
+    parse(format!("{text}{end}")).map(|address| (address, false)).ok_or_else(wrong)
+}
+
+/// Reads the file.
+pub(super) fn open<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+    if path != Path::new("-") {
+        let mut file = lines::open(path)?;
+        let begin = file.fill_buf().map_err(|e| e.to_string())?;
+        if begin.starts_with(b"SQLite format 3\0") {
+            return database(path, keys);
+        }
+    }
+    sheet(path, keys)
+}
+
+fn sheet<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+    let mut sheet = Sheet::open(path)?;
+    let table = Table::ALL
+        .into_iter()
+        .find(|table| sheet.has(table.columns()))
+        .ok_or("it is no SQLite file, and its first line does not name the columns of a table of sqlgrey")?;
+    Ok(Box::new(iter::from_fn(move || sheet.next(|row| table.records(|name| row.field(name), keys)))))
+}
+
+fn database<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| e.to_string())?;
+    let mut tables = Vec::new();
+    for table in Table::ALL {
+        let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
+        let found: i64 =
+            connection.query_row(sql, [table.name()], |row| row.get(0)).map_err(|e| e.to_string())?;
+        if found > 0 {
+            tables.push(table);
+        }
+    }
+    if tables.is_empty() {
+        return Err("it has no table of sqlgrey".to_owned());
+    }
+    let mut pages = Pages { connection, tables: tables.into(), after: i64::MIN };
+    let mut page = VecDeque::new();
+    Ok(Box::new(iter::from_fn(move || {
+        while page.is_empty() {
+            match pages.next(keys)? {
+                Ok(items) => page.extend(items),
+                Err(error) => {
+                    pages.tables.clear();
+                    return Some(Err(error));
+                }
+            }
+        }
+        page.pop_front().map(Ok)
+    })))
+}
+
+/// The tables, a page at a time.
+struct Pages {
+    connection: Connection,
+    tables: VecDeque<Table>,
+    /// The last row of the table that was read.
+    after: i64,
+}
+
+impl Pages {
+    /// The next page, which may be empty at a table's end; `None` behind the last table.
+    fn next(&mut self, keys: &Keys<'_>) -> Option<Result<Vec<Item>, String>> {
+        let table = *self.tables.front()?;
+        let page = self.page(table, keys);
+        if page.as_ref().is_ok_and(Vec::is_empty) {
+            self.tables.pop_front();
+            self.after = i64::MIN;
+        }
+        Some(page.map_err(|e| format!("table {}: {e}", table.name())))
+    }
+
+    fn page(&mut self, table: Table, keys: &Keys<'_>) -> rusqlite::Result<Vec<Item>> {
+        let (name, columns) = (table.name(), table.columns());
+        let sql = format!(
+            "SELECT rowid, {} FROM {name} WHERE rowid > ?1 ORDER BY rowid LIMIT {PAGE}",
+            columns.join(", ")
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        let (mut rows, mut items) = (statement.query([self.after])?, Vec::new());
+        while let Some(row) = rows.next()? {
+            self.after = row.get(0)?;
+            let mut fields = Vec::with_capacity(columns.len());
+            for column in 1..=columns.len() {
+                fields.push(text(row.get_ref(column)?));
+            }
+            let field = |wanted: &str| {
+                let at = columns.iter().position(|column| *column == wanted);
+                at.and_then(|at| fields.get(at))
+                    .map(String::as_str)
+                    .ok_or_else(|| format!("it has no {wanted}"))
+            };
+            items.push(Item::at(format_args!("{name}, row {}", self.after), table.records(field, keys)));
+        }
+        Ok(items)
+    }
+}
+
+fn text(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => String::new(),
+    }
+}

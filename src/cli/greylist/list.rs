@@ -1,0 +1,128 @@
+//! `mailward greylist list`: rows in columns.
+
+use super::{Context, json, which::Which};
+use crate::{
+    cli::{Failure, columns},
+    smtp::text::escaped,
+    store::{Filter, GreylistStore},
+    time::Timestamp,
+};
+use std::io::Write;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// List rows, the latest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  mailward greylist list --sender @example.net --waiting
+  mailward greylist list --newer 2d --limit 20
+  mailward greylist list --waiting --older 1h       # who gave up, or comes back seldom")]
+pub(super) struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// Only those that wait
+    #[arg(long, conflicts_with = "passed")]
+    waiting: bool,
+    /// Only those that passed
+    #[arg(long)]
+    passed: bool,
+    /// At most so many
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: u32,
+}
+
+/// Lists rows.
+pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
+    let Context { store, now, out, .. } = context;
+    let state = (args.waiting || args.passed).then_some(args.passed);
+    let filter = Filter { passed: state, limit: Some(args.limit), ..args.which.filter(*now) };
+    let rows = store.list(filter).await?;
+    if context.json {
+        return json(&rows, out);
+    }
+    if rows.is_empty() {
+        return Ok(writeln!(out, "no rows")?);
+    }
+    // What the three names have to share.
+    let room = columns().saturating_sub(7 + 6 + 6);
+    let widths = [room * 3 / 10, room * 35 / 100, room * 35 / 100];
+    let head = ["CLIENT", "SENDER", "RECIPIENT"];
+    line(out, "STATE", "LAST", "TRIES", head, widths)?;
+    for row in &rows {
+        let state = if row.passed_at.is_some() { "passed" } else { "waits" };
+        let tries = row.deferred.saturating_add(row.passed).to_string();
+        let sender = if row.sender.is_empty() { "<>" } else { &row.sender };
+        let names = [row.client.as_str(), sender, row.recipient.as_str()];
+        line(out, state, &age(row.last_seen, *now), &tries, names, widths)?;
+    }
+    Ok(())
+}
+
+fn line(
+    out: &mut dyn Write,
+    state: &str,
+    age: &str,
+    tries: &str,
+    names: [&str; 3],
+    widths: [usize; 3],
+) -> Result<(), Failure> {
+    let mut text = format!("{state:<7}{age:<6}{tries:<6}");
+    for (name, width) in names.into_iter().zip(widths) {
+        let shown = fit(&escaped(name), width.saturating_sub(1));
+        let pad = width.saturating_sub(shown.width());
+        text.push_str(&shown);
+        text.extend(std::iter::repeat_n(' ', pad));
+    }
+    Ok(writeln!(out, "{}", text.trim_end())?)
+}
+
+/// A text in so many columns, its end replaced by `…` where it is longer.
+fn fit(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut shown = String::new();
+    let mut used = 1;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > columns {
+            break;
+        }
+        shown.push(c);
+    }
+    shown.push('…');
+    shown
+}
+
+/// How long ago, in one unit.
+pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
+    until(then, now)
+}
+
+/// How long from now until then, in one unit.
+pub(super) fn until(now: Timestamp, then: Timestamp) -> String {
+    let seconds = then.0.saturating_sub(now.0).max(0);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    let unit = units.into_iter().find(|(size, _)| seconds >= *size);
+    unit.map_or_else(|| format!("{seconds}s"), |(size, unit)| format!("{}{unit}", seconds / size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_to_their_columns() {
+        assert_eq!(fit("short", 5), "short");
+        assert_eq!(fit("longer than that", 6), "longe…");
+        assert_eq!(fit("漢字漢字", 4), "漢…");
+    }
+
+    #[test]
+    fn ages_have_one_unit() {
+        let cases =
+            [(0, "0s"), (59, "59s"), (60, "1m"), (3_600, "1h"), (86_399, "23h"), (200_000, "2d"), (-5, "0s")];
+        for (seconds, want) in cases {
+            assert_eq!(age(Timestamp(0), Timestamp(seconds)), want);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `mailward greylist show`: all that is known of an address or a client.
+
+use super::{Context, json, list::age};
+use crate::{
+    cli::Failure,
+    smtp::text::escaped,
+    store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
+    time::format_duration,
+};
+use std::time::Duration;
+
+/// Show all that is known of an address, a domain (@example.net) or a client
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mailward greylist show 192.0.2.1")]
+pub(super) struct Args {
+    /// A sender, a recipient, an IP address or a client's key such as 192.0.2.0/24
+    what: String,
+}
+
+/// Shows rows with all that is known of them.
+pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
+    let Context { store, now, out, .. } = context;
+    let rows = found(store, &args.what).await?;
+    if context.json {
+        return json(&rows, out);
+    }
+    if rows.is_empty() {
+        writeln!(out, "nothing is known of it")?;
+    }
+    for row in rows {
+        let state = match row.passed_at {
+            Some(at) => {
+                let waited = u64::try_from(at.0.saturating_sub(row.first_seen.0)).unwrap_or(0);
+                let waited = format_duration(Duration::from_secs(waited));
+                format!("passed {} after {waited}", at.rfc5322())
+            }
+            None => format!("waits since {}", row.first_seen.rfc5322()),
+        };
+        let sender = escaped(&row.sender);
+        writeln!(out, "{} from <{sender}> to <{}>", escaped(&row.client), escaped(&row.recipient))?;
+        writeln!(out, "    {state}")?;
+        let seen = age(row.last_seen, *now);
+        writeln!(out, "    last seen {seen} ago, deferred {} times, passed {}", row.deferred, row.passed)?;
+        let name = row.last_name.as_deref().unwrap_or("unknown");
+        let address = row.last_ip.as_deref().unwrap_or("unknown");
+        writeln!(
+            out,
+            "    last from {}[{}], origin {}",
+            escaped(name),
+            escaped(address),
+            escaped(&row.origin)
+        )?;
+    }
+    Ok(())
+}
+
+/// How many rows are shown of each part at most; `list` has more.
+const LIMIT: u32 = 1_000;
+
+/// The rows in which something stands, in any of the three parts.
+async fn found(store: &SqliteStore, what: &str) -> Result<Vec<Entry>, Failure> {
+    let what = Some(what.to_lowercase());
+    let mut rows: Vec<Entry> = Vec::new();
+    for filter in [
+        Filter { client: what.clone(), ..Filter::default() },
+        Filter { sender: what.clone(), ..Filter::default() },
+        Filter { recipient: what, ..Filter::default() },
+    ] {
+        for row in store.list(Filter { limit: Some(LIMIT), ..filter }).await? {
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    Ok(rows)
+}

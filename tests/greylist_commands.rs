@@ -1,0 +1,171 @@
+//! `mailward greylist` for an administrator: exemptions, ages, statistics, and an import beside a running daemon.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a fault in here is a failed test"
+)]
+
+mod support;
+
+use mailward::{
+    cli::Exit,
+    config::settings,
+    lookup::greylist::{Observation, Terms},
+    store::{GreylistStore, sqlite::SqliteStore},
+    time::{Clock, SystemClock},
+};
+use std::{fmt::Write as _, sync::Arc};
+use support::{
+    directory::Directory,
+    greylist::{T, attempt, command, rows, say, settings, sqlite},
+};
+
+/// An attempt so many seconds from now.
+fn now(sender: &str, after: i64) -> Observation {
+    attempt(sender, SystemClock.now().0 - T + after)
+}
+
+fn answer(directory: &Directory, arguments: &[&str]) -> String {
+    let (exit, out, err) = command(directory, "", arguments);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""), "{arguments:?}");
+    out
+}
+
+#[tokio::test]
+async fn recipients_are_exempted_listed_and_taken_back() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    assert_eq!(say(&store, now("a@x.example", 0)).await, "New 240");
+    assert_eq!(answer(&directory, &["exemptions"]), "no exemptions\n");
+    let why = "--reason=a\u{1b}[2J code";
+    assert!(
+        answer(&directory, &["open", "To@rcpt.example", "30m", why])
+            .starts_with("to@rcpt.example is open until")
+    );
+    assert_eq!(answer(&directory, &["opt-out", "@Rcpt.example"]), "rcpt.example is never greylisted\n");
+    let opted_in = "other.example is greylisted as all others are: `opt_in = true` in [greylist] would leave these in peace\n";
+    assert_eq!(answer(&directory, &["opt-in", "other.example", "--reason", "asked for it"]), opted_in);
+    let table = "KIND     FOR   RECIPIENT       REASON\n\
+                 open     29m   to@rcpt.example a\\u{1b}[2J code\n\
+                 opt_in   good  other.example   asked for it\n\
+                 opt_out  good  rcpt.example\n";
+    assert_eq!(answer(&directory, &["exemptions"]).replace("30m", "29m"), table);
+    assert_eq!(say(&store, now("b@y.example", 0)).await, "Exempt");
+    assert_eq!(
+        answer(&directory, &["close", "to@rcpt.example"]),
+        "1 exemption of to@rcpt.example taken back\n"
+    );
+    assert_eq!(say(&store, now("b@y.example", 0)).await, "Exempt", "its domain has one too");
+    assert_eq!(answer(&directory, &["close", "@RCPT.example"]), "1 exemption of rcpt.example taken back\n");
+    assert_eq!(answer(&directory, &["close", "rcpt.example"]), "rcpt.example had no exemption\n");
+    assert_eq!(say(&store, now("b@y.example", 0)).await, "New 240");
+    let json: serde_json::Value =
+        serde_json::from_str(&answer(&directory, &["exemptions", "--json"])).unwrap();
+    assert_eq!(json[0]["kind"], "opt_in");
+    assert_eq!((&json[0]["until"], &json[0]["value"]), (&serde_json::Value::Null, &"other.example".into()));
+    for wrong in ["", "@", "two words", "a\nb"] {
+        assert_eq!(command(&directory, "", &["opt-out", wrong]).0, Exit::Usage, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn ages_go_by_the_last_attempt() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    for (sender, after) in [("new@x.example", -60), ("hour@x.example", -4_000), ("day@x.example", -90_000)] {
+        say(&store, now(sender, after)).await;
+    }
+    // It began long ago and came again just now.
+    say(&store, now("again@x.example", -200)).await;
+    say(&store, now("again@x.example", -10)).await;
+    let listed = |arguments: &[&str]| -> Vec<String> {
+        let out = answer(&directory, &[&["list", "--json"], arguments].concat());
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        json.as_array().unwrap().iter().map(|row| row["sender"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(listed(&["--older", "1h"]), ["hour@x.example", "day@x.example"]);
+    assert_eq!(listed(&["--newer", "1h"]), ["again@x.example", "new@x.example"]);
+    assert_eq!(listed(&["--older", "1h", "--newer", "1d"]), ["hour@x.example"]);
+    assert_eq!(listed(&["--newer", "2m", "--sender", "new@x.example"]), ["new@x.example"]);
+    assert_eq!(command(&directory, "", &["list", "--older", "soon"]).0, Exit::Usage);
+    assert_eq!(answer(&directory, &["forget", "--older", "1d"]), "1 row forgotten\n");
+    assert_eq!(rows(&store).await.len(), 3);
+}
+
+#[tokio::test]
+async fn statistics_help_to_choose_a_delay() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    for (sender, retries) in [("a@x.example", &[300][..]), ("b@x.example", &[61, 400])] {
+        let at = |after| Observation { vouchers: Vec::new(), ..attempt(sender, after) };
+        say(&store, at(0)).await;
+        for after in retries {
+            say(&store, at(*after)).await;
+        }
+    }
+    let stats = answer(&directory, &["stats"]);
+    assert!(stats.lines().all(|line| line.chars().count() <= 80), "{stats}");
+    for want in [
+        "waiting         0\npassed          2\n",
+        "  below 2m               1  ####################\n",
+        "  below 6m               1  ####################\n",
+        "  delay          mails   mean wait     had to come once more\n",
+        "  1m                 2          3m                   0 (0 %)\n",
+        "  4m                 2        350s                   0 (0 %)\n",
+        "  5m                 2        350s                   0 (0 %)\n",
+        "  10m                0           -                 2 (100 %)\n",
+    ] {
+        assert!(stats.contains(want), "{want}in\n{stats}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_beside_a_daemon_leaves_nobody_without_an_answer() {
+    let directory = Directory::new();
+    // As patient as a daemon is.
+    let file = settings::Greylist { path: settings(&directory).path, ..settings::Greylist::default() };
+    let store = SqliteStore::new(&file, None, Arc::new(SystemClock));
+    let terms = Terms { waiting_limit: 0, ..Terms::default() };
+    let mail = |number: usize| {
+        let observation = Observation { vouchers: Vec::new(), ..now(&format!("{number}@d.example"), 0) };
+        Observation { sender: format!("n{number}@d.example"), terms: terms.clone(), ..observation }
+    };
+    assert_eq!(say(&store, mail(0)).await, "New 240");
+    let mut dump = String::new();
+    let seconds = SystemClock.now().0;
+    for number in 0..20_000 {
+        let (a, b) = (number / 250, number % 250);
+        writeln!(dump, "GREY|10.{a}.{b}.1|mx|<s{number}@x.example>|<to@rcpt.example>|{seconds}|0|0|1|0")
+            .unwrap();
+    }
+    let file = directory.file("spamdb", &dump);
+    let file = file.to_str().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let mut answered = 1;
+    std::thread::scope(|scope| {
+        let import = scope.spawn(|| {
+            let said = command(&directory, "", &["import", "spamd", file]);
+            done.store(true, std::sync::atomic::Ordering::Release);
+            said
+        });
+        // Another thread than the test's: there is a runtime already.
+        let mails = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                let mut number = 1;
+                while !done.load(std::sync::atomic::Ordering::Acquire) {
+                    assert_eq!(say(&store, mail(number)).await, "New 240");
+                    number += 1;
+                }
+                number
+            })
+        });
+        assert_eq!(import.join().unwrap().0, Exit::Success);
+        answered = mails.join().unwrap();
+    });
+    assert!(answered > 1, "mails came meanwhile");
+    let stats = store.stats().await.unwrap();
+    assert_eq!(stats.waiting, 20_000 + u64::try_from(answered).unwrap());
+}

@@ -1,0 +1,396 @@
+//! `mailward greylist import` and `export`: every format, twice, and files that are none.
+//!
+//! In the files of tests/import_greylist `{-60}` stands for a minute ago.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a fault in here is a failed test"
+)]
+
+mod support;
+
+use mailward::{
+    cli::Exit,
+    time::{Clock, SystemClock},
+};
+use std::{fs, path::Path};
+use support::{
+    directory::Directory,
+    greylist::{attempt, command, say, sqlite},
+};
+
+/// A directory with an empty greylist.
+async fn empty() -> Directory {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    mailward::store::GreylistStore::forget(&store, Default::default()).await.unwrap();
+    directory
+}
+
+/// A text of tests/import_greylist, its times made real.
+fn text(name: &str, now: i64) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import_greylist").join(name);
+    let mut text = fs::read_to_string(path).unwrap();
+    while let Some(begin) = text.find('{') {
+        let end = begin + text[begin..].find('}').unwrap();
+        let offset: i64 = text[begin + 1..end].parse().unwrap();
+        text.replace_range(begin..=end, &(now + offset).to_string());
+    }
+    text
+}
+
+/// What an export says, without origins, times relative to now.
+fn exported(directory: &Directory, now: i64, known: bool) -> Vec<String> {
+    let arguments: &[&str] = if known { &["export", "--known"] } else { &["export"] };
+    let (exit, out, err) = command(directory, "", arguments);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+    let shown = |field: &str| match field.parse::<i64>() {
+        Ok(time) if time > 1_000_000_000 => (time - now).to_string(),
+        _ => field.to_owned(),
+    };
+    let line = |line: &str| line.split(',').map(shown).collect::<Vec<_>>().join(",");
+    out.lines().skip(1).map(line).collect()
+}
+
+/// A format's file, what the import says of it, and what it leaves.
+struct Case {
+    from: &'static str,
+    file: &'static str,
+    says: &'static str,
+    faults: &'static [&'static str],
+    rows: &'static [&'static str],
+    known: &'static [&'static str],
+}
+
+const CASES: [Case; 6] = [
+    Case {
+        from: "postgrey",
+        file: "postgrey.dump",
+        says: "postgrey: 4 rows and 3 known clients, 0 entries of no use, 2 faulty\n",
+        faults: &["line 12: it is hashed by --privacy", "line 14: it has no recipient"],
+        rows: &[
+            "192.0.2.0/24,bob@x.example,to@rcpt.example,-400,-50,-100,1,1,,,import:postgrey",
+            "192.0.2.0/24,new@x.example,to@rcpt.example,-100,-50,,2,0,,,import:postgrey",
+            "198.51.100.0/24,a/b@y.example,c/d@rcpt.example,-100,-100,,1,0,198.51.100.7,,import:postgrey",
+            "2001:db8:0:1::/64,,to@rcpt.example,-100,-100,,1,0,,,import:postgrey",
+        ],
+        known: &[
+            "192.0.2.0/24,x.example,1,-50,-100,-50,0,import:postgrey",
+            "198.51.100.9,,5,-3600,-3600,-3600,0,import:postgrey",
+            "2001:db8:0:2::/64,,1,-3600,-3600,-3600,0,import:postgrey",
+        ],
+    },
+    Case {
+        from: "sqlgrey",
+        file: "sqlgrey.sql",
+        says: "sqlgrey: 3 rows and 2 known clients, 1 entries of no use, 1 faulty\n",
+        faults: &["connect, row 4: `192.0` is no address and no network"],
+        rows: &[
+            "192.0.2.0/24,bob@x.example,to@rcpt.example,-100,-100,,1,0,,,import:sqlgrey",
+            "198.51.100.0/24,,to@rcpt.example,-100,-100,,1,0,198.51.100.7,,import:sqlgrey",
+        ],
+        known: &[
+            "2001:db8:0:1::/64,y.example,1,-3600,-90000,-3600,0,import:sqlgrey",
+            "203.0.113.0/24,z.example,1,-3600,-90000,-3600,0,import:sqlgrey",
+        ],
+    },
+    Case {
+        from: "sqlgrey",
+        file: "sqlgrey-from_awl.csv",
+        says: "sqlgrey: 0 rows and 1 known clients, 0 entries of no use, 0 faulty\n",
+        faults: &[],
+        rows: &[],
+        known: &["192.0.2.0/24,y.example,1,-3600,-90000,-3600,0,import:sqlgrey"],
+    },
+    Case {
+        from: "milter-greylist",
+        file: "milter-greylist.db",
+        says: "milter-greylist: 3 rows and 1 known clients, 1 entries of no use, 2 faulty\n",
+        faults: &["line 18: `soon` is no time in Unix seconds", "line 19: it has no sender in brackets"],
+        rows: &[
+            "192.0.2.0/24,bob@x.example,to@rcpt.example,-300,-300,,1,0,192.0.2.1,,import:milter-greylist",
+            "198.51.100.0/24,a@y.example,odd local@rcpt.example,-3600,-3600,-3600,1,1,198.51.100.7,,import:milter-greylist",
+            "2001:db8:0:1::/64,,to@rcpt.example,-1860,-1860,,1,0,2001:db8:0:1::7,,import:milter-greylist",
+        ],
+        known: &["198.51.100.0/24,y.example,1,-3600,-3600,-3600,0,import:milter-greylist"],
+    },
+    Case {
+        from: "greylistd",
+        file: "greylistd",
+        says: "greylistd: 2 rows and 2 known clients, 0 entries of no use, 2 faulty\n",
+        faults: &["line 4: `triplets` does not say what it is", "line 8: it has not three numbers"],
+        rows: &[
+            "192.0.2.0/24,bob@x.example,to@rcpt.example,-90000,-3600,-3600,1,1,192.0.2.1,,import:greylistd",
+            "198.51.100.0/24,,to@rcpt.example,-200,-100,,2,0,,,import:greylistd",
+        ],
+        known: &[
+            "192.0.2.0/24,x.example,1,-3600,-3600,-3600,0,import:greylistd",
+            "192.0.2.9,,2,-7200,-7200,-7200,0,import:greylistd",
+        ],
+    },
+    Case {
+        from: "spamd",
+        file: "spamdb.txt",
+        says: "spamd: 2 rows and 1 known clients, 2 entries of no use, 2 faulty\n",
+        faults: &["line 4: `not an address` is no address", "line 7: it is no line of spamdb"],
+        rows: &[
+            "192.0.2.0/24,bob@x.example,to@rcpt.example,-100,-100,,1,0,192.0.2.1,,import:spamd",
+            "198.51.100.0/24,,to@rcpt.example,-200,-200,,1,0,198.51.100.1,,import:spamd",
+        ],
+        known: &["192.0.2.9,,7,-110400,-900000,-110400,0,import:spamd"],
+    },
+];
+
+/// Makes the file of a case in the form in which the other greylister has it.
+fn made(directory: &Directory, file: &str, now: i64) -> String {
+    let path = directory.path().join(file);
+    match file {
+        "greylistd" => {
+            fs::create_dir(&path).unwrap();
+            for part in ["states", "triplets"] {
+                fs::write(path.join(part), text(&format!("greylistd/{part}"), now)).unwrap();
+            }
+        }
+        "sqlgrey.sql" => {
+            rusqlite::Connection::open(&path).unwrap().execute_batch(&text(file, now)).unwrap();
+        }
+        _ => fs::write(&path, text(file, now)).unwrap(),
+    }
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn every_format_is_taken_over_once() {
+    for case in CASES {
+        let (directory, now) = (empty().await, SystemClock.now().0);
+        let file = made(&directory, case.file, now);
+        let (exit, dry, _) = command(&directory, "", &["import", case.from, &file, "--dry-run"]);
+        assert!(
+            exit == Exit::Success && dry.starts_with(case.says) && dry.ends_with("nothing was changed\n"),
+            "{dry}"
+        );
+        assert!(exported(&directory, now, false).is_empty());
+        let (exit, says, faults) = command(&directory, "", &["import", case.from, &file]);
+        let (first, second) = says.split_once('\n').unwrap();
+        assert_eq!((exit, format!("{first}\n").as_str()), (Exit::Success, case.says), "{faults}");
+        let faults: Vec<&str> = faults.lines().map(|line| line.strip_prefix("mailward: ").unwrap()).collect();
+        assert_eq!(faults, case.faults);
+        assert_eq!(exported(&directory, now, false), case.rows, "{}", case.file);
+        assert_eq!(exported(&directory, now, true), case.known, "{}", case.file);
+        let all = case.rows.len() + case.known.len();
+        let expired = second.rsplit_once(", ").unwrap().1;
+        assert!(second.starts_with(&format!("{all} new, 0 made")), "{second}");
+        let (_, again, _) = command(&directory, "", &["import", case.from, &file]);
+        let want = format!("0 new, 0 made what was there better, {all} changed nothing, {expired}");
+        assert_eq!(again.split_once('\n').unwrap().1, want);
+        assert_eq!(exported(&directory, now, false), case.rows);
+    }
+}
+
+#[tokio::test]
+async fn an_export_is_an_import() {
+    let (directory, now) = (empty().await, SystemClock.now().0);
+    let file = made(&directory, "postgrey.dump", now);
+    command(&directory, "", &["import", "postgrey", &file]);
+    // What SMTP lets through: quotes, commas, line ends.
+    let odd = attempt("\"a,\r\n\"b\"@w.example", now - support::greylist::T);
+    assert_eq!(say(&sqlite(&directory), odd).await, "New 240");
+    for arguments in [&["export"][..], &["export", "--known"]] {
+        let (_, csv, _) = command(&directory, "", arguments);
+        let other = empty().await;
+        let path = other.file("greylist.csv", &csv);
+        let (exit, _, err) = command(&other, "", &["import", "csv", path.to_str().unwrap()]);
+        assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+        assert_eq!(command(&other, "", arguments).1, csv);
+        let (_, json, _) = command(&directory, "", &[arguments, &["--json"]].concat());
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json.as_array().unwrap().len(), if arguments.len() == 1 { 5 } else { 3 });
+    }
+}
+
+#[tokio::test]
+async fn with_postgrey_s_profile_keys_are_postgrey_s() {
+    let (directory, now) = (empty().await, SystemClock.now().0);
+    let file = made(&directory, "postgrey.dump", now);
+    let (exit, says, _) = command(&directory, "profile = 'postgrey'", &["import", "postgrey", &file]);
+    assert!(exit == Exit::Success && says.starts_with("postgrey: 4 rows and 2 known clients"), "{says}");
+    let want = [
+        "198.51.100.9,,5,-3600,-3600,-3600,0,import:postgrey",
+        "2001:db8:0:2::1,,1,-3600,-3600,-3600,0,import:postgrey",
+    ];
+    assert_eq!(exported(&directory, now, true), want);
+}
+
+/// A btree of Berkeley DB whose one leaf has these items as keys and values, and what stands behind it.
+fn btree(items: &[&[u8]], behind: &[u8]) -> Vec<u8> {
+    let mut meta = vec![0_u8; 512];
+    meta[12..16].copy_from_slice(&0x0005_3162_u32.to_le_bytes());
+    meta[16] = 9;
+    meta[20..24].copy_from_slice(&512_u32.to_le_bytes());
+    meta[25] = 9;
+    let mut leaf = vec![0_u8; 512];
+    leaf[8] = 1;
+    leaf[20] = u8::try_from(items.len()).unwrap();
+    (leaf[24], leaf[25]) = (1, 5);
+    let mut end = 512;
+    for (number, item) in items.iter().enumerate() {
+        end -= item.len();
+        leaf[end..end + item.len()].copy_from_slice(item);
+        let at = u16::try_from(end).unwrap().to_le_bytes();
+        leaf[26 + 2 * number..28 + 2 * number].copy_from_slice(&at);
+    }
+    [meta, leaf, behind.to_vec()].concat()
+}
+
+/// An item on pages of its own: the first page and the length.
+fn long(page: u32, length: u32) -> Vec<u8> {
+    [&[0, 0, 3, 0][..], &page.to_le_bytes(), &length.to_le_bytes()].concat()
+}
+
+/// A page on which an item goes on, with the next one.
+fn overflow(number: u32, next: u32, data: &[u8]) -> Vec<u8> {
+    let mut page = vec![0_u8; 512];
+    page[8..12].copy_from_slice(&number.to_le_bytes());
+    page[16..20].copy_from_slice(&next.to_le_bytes());
+    page[22..24].copy_from_slice(&u16::try_from(data.len()).unwrap().to_le_bytes());
+    page[25] = 7;
+    page[26..26 + data.len()].copy_from_slice(data);
+    page
+}
+
+fn item(text: &str) -> Vec<u8> {
+    [&u16::try_from(text.len()).unwrap().to_le_bytes()[..], &[1], text.as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn broken_databases_do_no_harm() {
+    let directory = empty().await;
+    let now = SystemClock.now().0;
+    let (key, value) = (item("192.0.2.0/a@x.example/to@rcpt.example"), item(&format!("{now},{now}")));
+    let key_text = b"192.0.2.0/a@x.example/to@rcpt.example";
+    let good = "1 rows and 0 known clients, 0 entries of no use, 0 faulty";
+    let faulty = "nothing in it could be read as postgrey";
+    let cases = [
+        ("a leaf", btree(&[&key, &value], b""), good),
+        (
+            "a key on two pages",
+            {
+                let pages = [overflow(2, 3, &key_text[..10]), overflow(3, 0, &key_text[10..])].concat();
+                btree(&[&long(2, 37), &value], &pages)
+            },
+            good,
+        ),
+        ("a circle of empty pages", btree(&[&long(2, 100), &value], &overflow(2, 2, b"")), faulty),
+        ("a circle", btree(&[&long(2, 8_000), &value], &overflow(2, 2, b"x")), faulty),
+        ("a page that is no part", btree(&[&long(1, 100), &value], b""), faulty),
+        ("a page that is not there", btree(&[&long(9, 100), &value], b""), faulty),
+        ("a very long key", btree(&[&long(2, u32::MAX), &value], b""), faulty),
+        ("an item outside", btree(&[&[255, 255, 1], &value], b""), faulty),
+        ("an unknown item", btree(&[&[1, 0, 9, 0], &value], b""), faulty),
+        ("half a pair", btree(&[&key], b""), faulty),
+        (
+            "another page's number",
+            {
+                let mut pages = btree(&[&key, &value], b"");
+                pages[520] = 7;
+                pages
+            },
+            faulty,
+        ),
+        ("a page cut off", btree(&[], b"xxx"), faulty),
+        ("no leaf", btree(&[], b""), faulty),
+        ("a first page alone", btree(&[], b"")[..512].to_vec(), faulty),
+        ("half a first page", btree(&[], b"")[..100].to_vec(), "it is too short for a database"),
+        ("another program's file", b"SQLite format 3\0".to_vec(), "it is neither a btree of Berkeley DB nor"),
+        ("nothing", Vec::new(), "it is neither a btree of Berkeley DB nor"),
+    ];
+    for (what, bytes, want) in cases {
+        let path = directory.path().join("postgrey.db");
+        fs::write(&path, bytes).unwrap();
+        let (exit, out, err) =
+            command(&directory, "", &["import", "postgrey", path.to_str().unwrap(), "--dry-run"]);
+        assert!((out + &err).contains(want), "{what}: {err}");
+        assert_eq!(exit == Exit::Success, want == good, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_newer_than_the_databases_is_told() {
+    let (directory, theirs, now) = (empty().await, Directory::new(), SystemClock.now().0);
+    let (key, value) = (item("192.0.2.0/a@x.example/to@rcpt.example"), item(&format!("{now},{now}")));
+    let database = theirs.path().join("postgrey.db");
+    fs::write(&database, btree(&[&key, &value], b"")).unwrap();
+    let written = fs::metadata(&database).unwrap().modified().unwrap();
+    let log = fs::File::create(theirs.path().join("log.0000000001")).unwrap();
+    for (later, told) in [(1, false), (10, true)] {
+        log.set_modified(written + std::time::Duration::from_secs(later)).unwrap();
+        let (exit, _, err) =
+            command(&directory, "", &["import", "postgrey", theirs.path().to_str().unwrap()]);
+        assert_eq!((exit, err.contains("as after a crash")), (Exit::Success, told), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn any_byte_of_a_database_may_be_wrong() {
+    let directory = empty().await;
+    let now = SystemClock.now().0;
+    let (key, value) = (item("192.0.2.0/a@x.example/to@rcpt.example"), item(&format!("{now},{now}")));
+    let whole = btree(&[&key, &value, &long(2, 37), &value], &overflow(2, 0, &[b'x'; 37]));
+    let path = directory.path().join("postgrey.db");
+    for at in (0..128).chain(512..600).chain(960..1_060) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xff;
+        fs::write(&path, bytes).unwrap();
+        let (exit, _, _) =
+            command(&directory, "", &["import", "postgrey", path.to_str().unwrap(), "--dry-run"]);
+        assert!(matches!(exit, Exit::Success | Exit::Data | Exit::InputOutput), "{at}: {exit:?}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_none_do_no_harm() {
+    let directory = empty().await;
+    let row =
+        "client,sender,recipient,first_seen,last_seen,passed_at,deferred,passed,last_ip,last_name,origin";
+    let cases: [(&str, Vec<u8>, Exit); 9] = [
+        ("spamd", vec![b'x'; 1 << 20], Exit::Data),
+        ("spamd", vec![0; 100_000], Exit::Data),
+        ("milter-greylist", (0..=255).cycle().take(100_000).collect(), Exit::Data),
+        ("greylistd", b"[white]\n".to_vec(), Exit::InputOutput),
+        ("sqlgrey", b"SQLite format 3\0 and no more".to_vec(), Exit::InputOutput),
+        ("sqlgrey", b"a,b,c\n".to_vec(), Exit::InputOutput),
+        ("csv", b"a,b,c\n1,2,3\n".to_vec(), Exit::InputOutput),
+        ("csv", format!("{row}\n1,2,3\n").into_bytes(), Exit::Data),
+        ("csv", [format!("{row}\n\"").as_bytes(), &[b'x'; 1 << 20]].concat(), Exit::Data),
+    ];
+    for (from, bytes, want) in cases {
+        let path = directory.path().join("file");
+        fs::write(&path, bytes).unwrap();
+        let (exit, out, err) = command(&directory, "", &["import", from, path.to_str().unwrap()]);
+        assert_eq!(exit, want, "{from} {out} {err}");
+        assert!(err.lines().all(|line| line.len() < 1_000), "{err}");
+    }
+    let missing = command(&directory, "", &["import", "csv", "/nowhere/greylist.csv"]);
+    assert_eq!(
+        (missing.0, missing.2.starts_with("mailward: /nowhere/greylist.csv: ")),
+        (Exit::InputOutput, true)
+    );
+}
+
+#[tokio::test]
+async fn faults_are_counted_and_the_first_are_shown() {
+    let directory = empty().await;
+    let path = directory.file("spamdb", &"nonsense\n".repeat(25));
+    let (exit, out, err) = command(&directory, "", &["import", "spamd", path.to_str().unwrap()]);
+    assert_eq!(exit, Exit::Data);
+    assert!(out.starts_with("spamd: 0 rows and 0 known clients, 0 entries of no use, 25 faulty\n"), "{out}");
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(
+        (lines[0], lines[9]),
+        ("mailward: line 1: it is no line of spamdb", "mailward: line 10: it is no line of spamdb")
+    );
+    assert_eq!(lines[10], "mailward: and 15 more that could not be read");
+    assert_eq!(lines.len(), 12);
+}

@@ -1,0 +1,13 @@
+CREATE TABLE connect (sender_name varchar(64) NOT NULL, sender_domain varchar(255) NOT NULL, src varchar(39) NOT NULL, rcpt varchar(255) NOT NULL, first_seen timestamp NOT NULL);
+CREATE INDEX connect_idx ON connect (src, sender_domain, sender_name);
+CREATE TABLE from_awl (sender_name varchar(64) NOT NULL, sender_domain varchar(255) NOT NULL, src varchar(39) NOT NULL, first_seen timestamp NOT NULL, last_seen timestamp NOT NULL, PRIMARY KEY (src, sender_domain, sender_name));
+CREATE TABLE domain_awl (sender_domain varchar(255) NOT NULL, src varchar(39) NOT NULL, first_seen timestamp NOT NULL, last_seen timestamp NOT NULL, PRIMARY KEY (src, sender_domain));
+CREATE TABLE config (parameter varchar(255) NOT NULL, value varchar(255), PRIMARY KEY (parameter));
+INSERT INTO config VALUES ('version', '3');
+INSERT INTO connect VALUES ('bob', 'x.example', '192.0.2', 'to@rcpt.example', {-100});
+INSERT INTO connect VALUES ('-undef-', '-undef-', '198.51.100.7', 'to@rcpt.example', {-100});
+INSERT INTO connect VALUES ('old', 'x.example', '192.0.2', 'to@rcpt.example', {-100000});
+INSERT INTO connect VALUES ('wrong', 'x.example', '192.0', 'to@rcpt.example', {-100});
+INSERT INTO from_awl VALUES ('list-#', 'lists.y.example', '2001:0db8:0000:0001', {-90000}, {-3600});
+INSERT INTO from_awl VALUES ('-undef-', '-undef-', '192.0.2', {-90000}, {-3600});
+INSERT INTO domain_awl VALUES ('z.example', '203.0.113.9', {-90000}, {-3600});

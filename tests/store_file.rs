@@ -1,0 +1,152 @@
+//! The greylist's file as others see it: before a schema change, with the sqlite3 of the system, with the queries of the README.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a fault in here is a failed test"
+)]
+
+mod support;
+
+use mailward::store::GreylistStore;
+use rusqlite::Connection;
+use std::{path::Path, process::Command};
+use support::{
+    directory::Directory,
+    greylist::{attempt, rows, says, settings, sqlite},
+};
+
+const FIRST_SCHEMA: &str = include_str!("../migrations/sqlite/0001_greylist.sql");
+
+#[tokio::test]
+async fn the_file_is_kept_as_it_was_before_its_schema_changes() {
+    let directory = Directory::new();
+    let path = settings(&directory).path;
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = wal").unwrap();
+    old.execute_batch(FIRST_SCHEMA).unwrap();
+    old.execute_batch(
+        "PRAGMA user_version = 1; PRAGMA application_id = 1196579148; \
+         INSERT INTO greylist (client, sender, recipient, first_seen, last_seen, deferred) \
+         VALUES ('192.0.2.0/24', 'a@x.example', 'to@rcpt.example', 1146441600, 1146441600, 1)",
+    )
+    .unwrap();
+    drop(old);
+    let store = sqlite(&directory);
+    says(&store, &[("a@x.example", 240, "opened 240")]).await;
+    assert_eq!(store.stats().await.unwrap().first_retries.iter().map(|(_, mails)| mails).sum::<u64>(), 1);
+    let version = |path: &Path| -> (i64, String, i64) {
+        let connection = Connection::open(path).unwrap();
+        let one = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        let check = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        (one("PRAGMA user_version"), check, one("SELECT count(*) FROM waiting"))
+    };
+    assert_eq!(version(&path), (2, "ok".to_owned(), 0));
+    let kept = directory.path().join("greylist.db.schema1");
+    assert_eq!(version(&kept), (1, "ok".to_owned(), 1), "as it was before");
+}
+
+/// Runs the system's sqlite3 on the file, for reading only; `None` where there is none.
+fn sqlite3(directory: &Directory, command: &str) -> Option<String> {
+    let path = settings(directory).path;
+    let run = Command::new("sqlite3").args(["-readonly", "-bail"]).arg(path).arg(command).output();
+    let Ok(output) = run else {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "sqlite3 is not installed");
+        support::postfix::say("SKIPPED store_file: sqlite3 is not installed");
+        return None;
+    };
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test]
+async fn the_system_s_sqlite3_shows_tables_and_views() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    says(&store, &[("a@x.example", 0, "New 240"), ("b@y.example", 0, "New 240")]).await;
+    says(&store, &[("a@x.example", 240, "opened 240")]).await;
+    let Some(tables) =
+        sqlite3(&directory, "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY 1")
+    else {
+        return;
+    };
+    let names: Vec<&str> = tables.lines().collect();
+    let want = [
+        "correspondent",
+        "delay_cost",
+        "exemption",
+        "first_retry",
+        "greylist",
+        "known_client",
+        "known_clients",
+        "meta",
+        "passed",
+        "waiting",
+    ];
+    assert_eq!(names, want);
+    for (sql, want) in [
+        (
+            "SELECT client, sender, recipient, first_seen, last_try, tries, last_ip, origin FROM waiting",
+            "192.0.2.0/24|b@y.example|to@rcpt.example|2006-05-01 00:00:00Z|2006-05-01 00:00:00Z|1|192.0.2.1|smtp\n",
+        ),
+        (
+            "SELECT client, sender, delayed_seconds, passed_at, deferred, passed FROM passed",
+            "192.0.2.0/24|a@x.example|240|2006-05-01 00:04:00Z|1|1\n",
+        ),
+        (
+            "SELECT client, sender_domain, passes, hits, first_seen FROM known_clients ORDER BY client, sender_domain",
+            "192.0.2.0/24|x.example|1|0|2006-05-01 00:04:00Z\n192.0.2.1||1|0|2006-05-01 00:04:00Z\n",
+        ),
+    ] {
+        assert_eq!(sqlite3(&directory, sql).unwrap(), want);
+    }
+    assert_eq!(rows(&store).await.len(), 2, "the store goes on");
+}
+
+/// The queries that the README gives, each with the question above it.
+fn readme() -> Vec<(String, String)> {
+    let text = include_str!("../README.md");
+    let behind = text.split_once("Five questions to `sqlite3").unwrap().1;
+    let block = behind.lines().skip(1).skip_while(|line| line.is_empty());
+    let mut all: Vec<(String, String)> = Vec::new();
+    for line in block.take_while(|line| line.starts_with("    ") || line.is_empty()) {
+        match (line.trim().strip_prefix("-- "), all.last_mut()) {
+            (Some(question), _) => all.push((question.to_owned(), String::new())),
+            (None, Some((_, query))) => {
+                query.push_str(line);
+                query.push('\n');
+            }
+            (None, None) => panic!("no question above: {line}"),
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_readme_s_five_queries_answer() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    let retry = [("a@x.example", 0, "New 240"), ("a@x.example", 240, "opened 240")];
+    says(&store, &retry).await;
+    let to = |after| mailward::lookup::greylist::Observation {
+        recipient: "bob@example.org".to_owned(),
+        ..attempt("news@example.net", after)
+    };
+    assert_eq!(support::greylist::say(&store, to(300)).await, "New 240");
+    // Times of today, where a question is about the last days.
+    let writer = Connection::open(settings(&directory).path).unwrap();
+    writer
+        .execute("UPDATE greylist SET passed_at = strftime('%s', 'now') - 60, first_seen = strftime('%s', 'now') - 420 \
+                  WHERE passed_at IS NOT NULL", [])
+        .unwrap();
+    let queries = readme();
+    assert_eq!(queries.len(), 5);
+    for (question, query) in queries {
+        let answers = writer.prepare(&query).unwrap().query([]).unwrap().next().unwrap().is_some();
+        assert!(answers, "{question}");
+        if let Some(shown) = sqlite3(&directory, &query) {
+            assert!(!shown.is_empty(), "{question}");
+        }
+    }
+}
