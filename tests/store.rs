@@ -128,7 +128,7 @@ mod contract {
         }
     }
 
-    fn exemption(kind: ExemptionKind, value: &str, until: Option<i64>) -> Exemption {
+    pub(super) fn exemption(kind: ExemptionKind, value: &str, until: Option<i64>) -> Exemption {
         let until = until.map(|after| Timestamp(T + after));
         let (value, reason) = (value.to_owned(), "a test".to_owned());
         Exemption { kind, value, until, reason, created: Timestamp(T) }
@@ -284,4 +284,20 @@ mod contract {
         assert!(futures_util::future::join_all(all).await.into_iter().all(|said| said == new));
         assert_eq!(rows(store).await.len(), 1_000);
     }
+}
+
+#[tokio::test]
+async fn what_another_process_writes_counts_at_once() {
+    let directory = Directory::new();
+    let (daemon, command) = (sqlite(&directory), sqlite(&directory));
+    says(&daemon, &[("a@x.example", 0, "New 240")]).await;
+    let outgoing = Outgoing {
+        local: "to@rcpt.example".to_owned(),
+        remote: vec!["b@x.example".to_owned()],
+        now: Timestamp(T),
+    };
+    command.learn(outgoing).await.unwrap();
+    says(&daemon, &[("b@x.example", 1, "Correspondent"), ("a@x.example", 2, "EarlyRetry 238")]).await;
+    command.exempt(contract::exemption(ExemptionKind::OptOut, "rcpt.example", None)).await.unwrap();
+    says(&daemon, &[("a@x.example", 3, "Exempt")]).await;
 }

@@ -5,6 +5,8 @@
 
 mod admin;
 mod observe;
+#[cfg(test)]
+mod plans;
 mod schema;
 mod upkeep;
 mod writer;
@@ -17,6 +19,7 @@ use crate::{
     time::{Clock, Timestamp},
 };
 use futures_util::future::BoxFuture;
+use observe::InUse;
 use rusqlite::{Connection, ErrorCode};
 use std::{
     ffi::OsString,
@@ -160,7 +163,9 @@ impl GreylistStore for SqliteStore {
     fn peek(&self, observation: Arc<Observation>) -> BoxFuture<'_, Greylisted> {
         let settings = self.settings.clone();
         let look = move || match schema::open_to_read(&settings) {
-            Ok(Some(connection)) => observe::observe(&connection, &observation, None).map_err(|e| failed(&e)),
+            Ok(Some(connection)) => {
+                observe::observe(&connection, &observation, InUse::ALL, None).map_err(|e| failed(&e))
+            }
             // Nobody has come yet.
             Ok(None) => {
                 Ok(crate::greylist::judge::judge(&observation.terms, observation.brief, observation.now, &[])
