@@ -4,6 +4,7 @@
 //! is made anew, a corrupt one moved aside, everything else tried again.
 
 mod admin;
+mod checkpoint;
 mod observe;
 #[cfg(test)]
 mod plans;

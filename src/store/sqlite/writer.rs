@@ -2,6 +2,7 @@
 
 use super::{
     CORRUPT, FULL, Job, LOCKED, SharedAges,
+    checkpoint::Checkpoints,
     failed,
     observe::{InUse, observe},
     schema, sidecar,
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     in_use: Option<(i64, InUse)>,
     networks: Networks,
     upkeep: Option<Upkeep>,
+    checkpoints: Checkpoints,
     /// What is wrong, as it was logged; `None` while all is well.
     fault: Option<&'static str>,
     tried: Option<Instant>,
@@ -60,6 +62,7 @@ impl Writer {
         counters: Arc<Counters>,
     ) -> Self {
         let upkeep = ages.map(|ages| Upkeep::new(ages, clock.clone()));
+        let checkpoints = Checkpoints::new(settings.clone());
         Self {
             settings,
             clock,
@@ -68,6 +71,7 @@ impl Writer {
             in_use: None,
             networks: Networks::default(),
             upkeep,
+            checkpoints,
             fault: None,
             tried: None,
         }
@@ -107,6 +111,9 @@ impl Writer {
             }
             self.observe(group);
             self.maintain();
+            if let Some(connection) = &self.connection {
+                self.checkpoints.after(connection);
+            }
         }
     }
 
