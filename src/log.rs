@@ -17,6 +17,9 @@ use tracing_subscriber::{
 /// How many lines wait for a slow log before further ones are dropped and counted.
 const QUEUE_LINES: usize = 10_000;
 
+/// How many bytes of lines are written at once.
+const BUFFER: usize = 64 * 1024;
+
 /// The running log. It writes what is queued when it is dropped.
 pub struct Log {
     _worker: WorkerGuard,
@@ -30,7 +33,8 @@ impl Log {
             .lossy(true)
             .buffered_lines_limit(QUEUE_LINES)
             .thread_name("log")
-            .finish(io::stderr());
+            // What waits goes out in one piece: the queue's thread flushes whenever it has nothing left to write.
+            .finish(io::BufWriter::with_capacity(BUFFER, io::stderr()));
         let dropped = writer.error_counter();
         let format = if to_journal() { Format::Journal } else { Format::Plain };
         let subscriber = tracing_subscriber::fmt()

@@ -331,3 +331,19 @@ mod contract {
         assert_eq!(rows(store).await.len(), 1_000);
     }
 }
+
+#[tokio::test]
+async fn what_another_process_writes_counts_at_once() {
+    let directory = Directory::new();
+    let (daemon, command) = (sqlite(&directory), sqlite(&directory));
+    says(&daemon, &[("a@x.example", 0, "New 240")]).await;
+    let outgoing = Outgoing {
+        local: "to@rcpt.example".to_owned(),
+        remote: vec!["b@x.example".to_owned()],
+        now: Timestamp(T),
+    };
+    command.learn(outgoing).await.unwrap();
+    says(&daemon, &[("b@x.example", 1, "Correspondent"), ("a@x.example", 2, "EarlyRetry 238")]).await;
+    command.exempt(exemption(ExemptionKind::OptOut, "rcpt.example", None)).await.unwrap();
+    says(&daemon, &[("a@x.example", 3, "Exempt")]).await;
+}

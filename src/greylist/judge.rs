@@ -53,6 +53,11 @@ pub fn judge(terms: &Terms, brief: bool, now: Timestamp, rows: &[Row]) -> Ruling
     Ruling { said: Greylisted::Waits { left: terms.delay.saturating_sub(waited), why }, row }
 }
 
+/// Whether a row passes by itself, too soon after its last use for another note of it.
+pub fn passes_unnoted(terms: &Terms, brief: bool, now: Timestamp, row: &Row) -> bool {
+    row.passed_at.is_some() && is_live(terms, brief, now, row) && !apart(terms, row.last_seen, now)
+}
+
 /// Whether a row still counts. A first attempt in the future is one of a clock that has been set back since: the wait
 /// begins anew, for it could last for ever.
 fn is_live(terms: &Terms, brief: bool, now: Timestamp, row: &Row) -> bool {

@@ -86,7 +86,7 @@ pub struct Counters {
 }
 
 /// How many rows one step of a purge removes at most.
-pub const PURGE_STEP: usize = 500;
+pub const PURGE_STEP: usize = 100;
 
 /// Which rows. What is `None` lets everything through.
 #[derive(Clone, Debug, Default)]

@@ -1,15 +1,18 @@
-"""Builds, starts and stops the filters that are compared. Whatever is started is stopped by its process id."""
+"""Builds, starts and stops the filters that are compared, and reports. What is started is stopped by its process id."""
 
+import json
 import os
 import pathlib
 import shlex
 import socket
 import string
 import subprocess
+import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+EX_UNAVAILABLE = 69
 START_SECONDS = 20
 # libmilter looks for a signal only every five seconds.
 STOP_SECONDS = 12
@@ -24,15 +27,29 @@ def build(directory, with_mailward):
     libmilter = directory / "empty_libmilter"
     source = HERE / "empty_libmilter.c"
     call(["gcc", "-O2", "-Wall", "-o", libmilter, source, "-lmilter", "-lpthread"], "is libmilter-dev installed?")
-    cargo = ["cargo", "build", "--release"]
-    cargo += ["--example", "empty_indymilter"] + (["--bin", "mailward"] if with_mailward else [])
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
-    call(cargo, "does `cargo build --release` work?", cwd=ROOT, stdout=subprocess.DEVNULL)
+    release = cargo(["--example", "empty_indymilter"] + (["--bin", "mailward"] if with_mailward else []))
     return {
         "libmilter": f"{libmilter} unix:{{socket}}",
-        "indymilter": f"{shlex.quote(str(ROOT / target / 'examples/empty_indymilter'))} unix:{{socket}}",
-        "mailward": f"{shlex.quote(str(ROOT / target / 'mailward'))} run -c {{config}}",
+        "indymilter": f"{shlex.quote(str(release / 'examples/empty_indymilter'))} unix:{{socket}}",
+        "mailward": run_mailward(release),
     }
+
+
+def build_mailward():
+    """Compiles mailward; the command that starts it."""
+    return run_mailward(cargo(["--bin", "mailward"]))
+
+
+def run_mailward(release):
+    return f"{shlex.quote(str(release / 'mailward'))} run -c {{config}}"
+
+
+def cargo(targets):
+    """Compiles what is named; the directory where it is."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    command = ["cargo", "build", "--release", *targets]
+    call(command, "does `cargo build --release` work?", cwd=ROOT, stdout=subprocess.DEVNULL)
+    return ROOT / target / "release"
 
 
 def call(command, hint, **options):
@@ -42,9 +59,9 @@ def call(command, hint, **options):
         raise CannotRun(f"{error}; {hint}") from error
 
 
-def write_config(directory, template, socket_path, port):
+def write_config(directory, template, **values):
     """Fills in a configuration of mailward; its path."""
-    text = string.Template((HERE / template).read_text()).substitute(socket=socket_path, port=port, here=HERE)
+    text = string.Template((HERE / template).read_text()).substitute(values, here=HERE)
     path = directory / template.removesuffix(".in")
     path.write_text(text)
     return path
@@ -53,12 +70,12 @@ def write_config(directory, template, socket_path, port):
 class Filter:
     """One running filter."""
 
-    def __init__(self, name, command, directory, template, port):
+    def __init__(self, name, command, directory, template, **values):
         self.name = name
         self.socket = directory / f"{name}.sock"
         self.socket.unlink(missing_ok=True)
         self.log = directory / f"{name}.log"
-        config = write_config(directory, template, self.socket, port)
+        config = write_config(directory, template, socket=self.socket, **values)
         words = [word.format(socket=self.socket, config=config) for word in shlex.split(command)]
         environment = os.environ | {"STATE_DIRECTORY": str(directory)}
         environment.pop("NOTIFY_SOCKET", None)
@@ -101,24 +118,42 @@ class Filters:
         commands, directory, template, port = self.arguments
         try:
             for name, command in commands.items():
-                self.running.append(Filter(name, command, directory, template, port))
+                self.running.append(Filter(name, command, directory, template, port=port))
             for one in self.running:
                 one.wait_ready()
         except BaseException:
-            self.stop()
+            stop(self.running)
             raise
         return self.running
 
     def __exit__(self, *_):
-        self.stop()
+        stop(self.running)
 
-    def stop(self):
-        for one in self.running:
-            one.process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
-        for one in self.running:
-            try:
-                one.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                one.process.kill()
-                one.process.wait()
+
+def stop(running):
+    """Asks all to end, and ends what does not."""
+    for one in running:
+        one.process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for one in running:
+        try:
+            one.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            one.process.kill()
+            one.process.wait()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def report(results, faults, printers, as_json):
+    """Prints what was measured, and what could not be; the exit code."""
+    if as_json:
+        print(json.dumps(results | {"could_not_run": faults}, indent=2))
+    else:
+        for part, figures in results.items():
+            printers[part](figures)
+    for part, fault in faults.items():
+        say(f"{part}: could not be run: {fault}")
+    return EX_UNAVAILABLE if faults else 0

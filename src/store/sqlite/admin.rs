@@ -40,6 +40,33 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats> {
     })
 }
 
+const PURGE_WAITING: &str = "\
+    DELETE FROM greylist WHERE (client, sender, recipient) IN \
+    (SELECT client, sender, recipient FROM greylist WHERE passed_at IS NULL AND first_seen < ?1 \
+    ORDER BY first_seen LIMIT ?2)";
+
+const PURGE_PASSED: &str = "\
+    DELETE FROM greylist WHERE (client, sender, recipient) IN \
+    (SELECT client, sender, recipient FROM greylist WHERE passed_at IS NOT NULL AND last_seen < ?1 \
+    ORDER BY last_seen LIMIT ?2)";
+
+const PURGE_KNOWN: &str = "\
+    DELETE FROM known_client WHERE (client, sender_domain) IN \
+    (SELECT client, sender_domain FROM known_client WHERE last_seen < ?1 ORDER BY last_seen LIMIT ?2)";
+
+const PURGE_CORRESPONDENTS: &str = "\
+    DELETE FROM correspondent WHERE (remote, local) IN \
+    (SELECT remote, local FROM correspondent WHERE last_sent < ?1 ORDER BY last_sent LIMIT ?2)";
+
+const PURGE_EXEMPTIONS: &str = "\
+    DELETE FROM exemption WHERE (kind, value) IN \
+    (SELECT kind, value FROM exemption WHERE until < ?1 LIMIT ?2)";
+
+/// All that a step of a purge runs. The last reads its whole table: it is as long as an administrator made it.
+#[cfg(test)]
+pub(super) const PURGES: [&str; 5] =
+    [PURGE_WAITING, PURGE_PASSED, PURGE_KNOWN, PURGE_CORRESPONDENTS, PURGE_EXEMPTIONS];
+
 /// One step: waiting rows first, since a flood writes those.
 pub(super) fn purge(connection: &Connection, ages: &Ages, now: Timestamp) -> Result<usize> {
     let before = |age: Duration| now.0.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
@@ -50,30 +77,11 @@ pub(super) fn purge(connection: &Connection, ages: &Ages, now: Timestamp) -> Res
         left = left.saturating_sub(removed);
         Ok(removed)
     };
-    let waiting = step(
-        "DELETE FROM greylist WHERE (client, sender, recipient) IN (SELECT client, sender, recipient FROM greylist \
-         WHERE passed_at IS NULL AND first_seen < ?1 ORDER BY first_seen LIMIT ?2)",
-        before(ages.waiting),
-    )?;
-    let passed = step(
-        "DELETE FROM greylist WHERE (client, sender, recipient) IN (SELECT client, sender, recipient FROM greylist \
-         WHERE passed_at IS NOT NULL AND last_seen < ?1 ORDER BY last_seen LIMIT ?2)",
-        before(ages.passed),
-    )?;
-    let known = step(
-        "DELETE FROM known_client WHERE (client, sender_domain) IN (SELECT client, sender_domain FROM known_client \
-         WHERE last_seen < ?1 ORDER BY last_seen LIMIT ?2)",
-        before(ages.known),
-    )?;
-    let correspondents = step(
-        "DELETE FROM correspondent WHERE (remote, local) IN (SELECT remote, local FROM correspondent \
-         WHERE last_sent < ?1 ORDER BY last_sent LIMIT ?2)",
-        before(ages.known),
-    )?;
-    let exempt = step(
-        "DELETE FROM exemption WHERE (kind, value) IN (SELECT kind, value FROM exemption WHERE until < ?1 LIMIT ?2)",
-        now.0,
-    )?;
+    let waiting = step(PURGE_WAITING, before(ages.waiting))?;
+    let passed = step(PURGE_PASSED, before(ages.passed))?;
+    let known = step(PURGE_KNOWN, before(ages.known))?;
+    let correspondents = step(PURGE_CORRESPONDENTS, before(ages.known))?;
+    let exempt = step(PURGE_EXEMPTIONS, now.0)?;
     if waiting > 0 {
         connection
             .prepare_cached(

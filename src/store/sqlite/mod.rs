@@ -4,8 +4,11 @@
 //! is made anew, a corrupt one moved aside, everything else tried again.
 
 mod admin;
+mod checkpoint;
 mod exemptions;
 mod observe;
+#[cfg(test)]
+mod plans;
 mod retries;
 mod schema;
 mod select;
@@ -24,6 +27,7 @@ use crate::{
     time::{Clock, Timestamp},
 };
 use futures_util::future::BoxFuture;
+use observe::InUse;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use select::Change;
 use std::{
@@ -206,7 +210,9 @@ impl GreylistStore for SqliteStore {
     fn peek(&self, observation: Arc<Observation>) -> BoxFuture<'_, Greylisted> {
         let settings = self.settings.clone();
         let look = move || match schema::open_to_read(&settings) {
-            Ok(Some(connection)) => observe::observe(&connection, &observation, None).map_err(|e| failed(&e)),
+            Ok(Some(connection)) => {
+                observe::observe(&connection, &observation, InUse::ALL, None).map_err(|e| failed(&e))
+            }
             // Nobody has come yet.
             Ok(None) => {
                 Ok(crate::greylist::judge::judge(&observation.terms, observation.brief, observation.now, &[])

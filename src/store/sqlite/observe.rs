@@ -9,17 +9,78 @@ use crate::{
 };
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
+const KINDS_OF_EXEMPTION: &str = "\
+    SELECT kind FROM exemption WHERE kind IN ('open', 'opt_in', 'opt_out') AND value IN (?1, ?2) \
+    AND (until IS NULL OR until > ?3)";
+
+const CORRESPONDENT: &str = "SELECT last_sent FROM correspondent WHERE remote = ?1 AND local = ?2";
+
+const LEARN: &str = "\
+    INSERT INTO correspondent (remote, local, last_sent, sent) VALUES (?1, ?2, ?3, 1) \
+    ON CONFLICT (remote, local) DO UPDATE SET last_sent = excluded.last_sent, sent = sent + 1";
+
+const KNOWN: &str = "\
+    SELECT passes, last_pass, first_seen, last_seen, hits FROM known_client \
+    WHERE client = ?1 AND sender_domain = ?2";
+
+const WRITE_KNOWN: &str = "\
+    INSERT INTO known_client (client, sender_domain, passes, last_pass, first_seen, last_seen, hits, origin) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+    ON CONFLICT (client, sender_domain) DO UPDATE SET passes = excluded.passes, last_pass = excluded.last_pass, \
+    first_seen = excluded.first_seen, last_seen = excluded.last_seen, hits = excluded.hits";
+
+const ROW: &str = "\
+    SELECT first_seen, last_seen, passed_at, deferred, passed FROM greylist \
+    WHERE client = ?1 AND sender = ?2 AND recipient = ?3";
+
+const WRITE_ROW: &str = "\
+    INSERT INTO greylist (client, sender, recipient, first_seen, last_seen, passed_at, deferred, passed, last_ip, \
+    last_name, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+    ON CONFLICT (client, sender, recipient) DO UPDATE SET first_seen = excluded.first_seen, \
+    last_seen = excluded.last_seen, passed_at = excluded.passed_at, deferred = excluded.deferred, \
+    passed = excluded.passed, last_ip = excluded.last_ip, last_name = excluded.last_name, \
+    origin = CASE excluded.origin WHEN 'smtp' THEN 'smtp' ELSE origin END";
+
+const FORGET: &str = "DELETE FROM greylist WHERE client = ?1 AND sender = ?2 AND recipient = ?3";
+
+/// All that a mail may cause.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 8] =
+    [KINDS_OF_EXEMPTION, CORRESPONDENT, LEARN, KNOWN, WRITE_KNOWN, ROW, WRITE_ROW, FORGET];
+
+/// Which of the tables that many never use have rows; the others need not be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InUse {
+    exemption: bool,
+    correspondent: bool,
+}
+
+impl InUse {
+    /// All, as far as is known.
+    pub(super) const ALL: Self = Self { exemption: true, correspondent: true };
+
+    /// What is so in this transaction.
+    pub(super) fn now(connection: &Connection) -> Result<Self> {
+        let mut statement = connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM exemption), EXISTS (SELECT 1 FROM correspondent)",
+        )?;
+        statement.query_row([], |row| Ok(Self { exemption: row.get(0)?, correspondent: row.get(1)? }))
+    }
+}
+
 /// Judges an observation; with `networks` it is noted too.
 pub(super) fn observe(
     connection: &Connection,
     observation: &Observation,
+    in_use: InUse,
     networks: Option<&mut Networks>,
 ) -> Result<Greylisted> {
     let Observation { terms, now, .. } = observation;
-    if is_exempt(connection, observation)? {
+    let is_exempt = if in_use.exemption { is_exempt(connection, observation)? } else { terms.opt_in };
+    if is_exempt {
         return Ok(Greylisted::Exempt);
     }
-    let correspondent = is_correspondent(connection, observation)?;
+    let correspondent = in_use.correspondent && is_correspondent(connection, observation)?;
     if correspondent && observation.own_domain {
         return Ok(Greylisted::Correspondent);
     }
@@ -35,7 +96,14 @@ pub(super) fn observe(
     }
     let mut rows = Vec::with_capacity(observation.clients.len());
     for client in &observation.clients {
-        rows.push(row(connection, observation, client)?);
+        let row = row(connection, observation, client)?;
+        // The strongest name's row says everything, and nothing is written: weaker ones would change neither.
+        if let Some(row) = row.filter(|_| rows.is_empty())
+            && judge::passes_unnoted(terms, observation.brief, *now, &row)
+        {
+            return Ok(Greylisted::Passed);
+        }
+        rows.push(row);
     }
     let found: Vec<Row> = rows.iter().flatten().copied().collect();
     let ruling = judge::judge(terms, observation.brief, *now, &found);
@@ -110,10 +178,7 @@ fn begun(connection: &Connection, network: &str, since: Timestamp) -> Result<u32
 fn is_exempt(connection: &Connection, observation: &Observation) -> Result<bool> {
     let Observation { recipient, now, terms, .. } = observation;
     let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain);
-    let mut statement = connection.prepare_cached(
-        "SELECT kind FROM exemption WHERE kind IN ('open', 'opt_in', 'opt_out') AND value IN (?1, ?2) \
-         AND (until IS NULL OR until > ?3)",
-    )?;
+    let mut statement = connection.prepare_cached(KINDS_OF_EXEMPTION)?;
     let mut kinds = statement.query(params![recipient, domain, now.0])?;
     let mut opted_in = false;
     while let Some(row) = kinds.next()? {
@@ -130,18 +195,14 @@ fn is_correspondent(connection: &Connection, observation: &Observation) -> Resul
     if correspondent.is_empty() {
         return Ok(false);
     }
-    let mut statement =
-        connection.prepare_cached("SELECT last_sent FROM correspondent WHERE remote = ?1 AND local = ?2")?;
+    let mut statement = connection.prepare_cached(CORRESPONDENT)?;
     let sent: Option<i64> = statement.query_row([correspondent, recipient], |row| row.get(0)).optional()?;
     Ok(sent.is_some_and(|sent| judge::since(Timestamp(sent), *now) <= terms.known_max_age))
 }
 
 /// Remembers whom a local user wrote to.
 pub(super) fn learn(connection: &Connection, outgoing: &Outgoing) -> Result<()> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO correspondent (remote, local, last_sent, sent) VALUES (?1, ?2, ?3, 1) \
-         ON CONFLICT (remote, local) DO UPDATE SET last_sent = excluded.last_sent, sent = sent + 1",
-    )?;
+    let mut statement = connection.prepare_cached(LEARN)?;
     for remote in &outgoing.remote {
         statement.execute(params![remote, outgoing.local, outgoing.now.0])?;
     }
@@ -149,10 +210,7 @@ pub(super) fn learn(connection: &Connection, outgoing: &Outgoing) -> Result<()> 
 }
 
 fn known(connection: &Connection, voucher: &Voucher) -> Result<Option<Known>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT passes, last_pass, first_seen, last_seen, hits FROM known_client \
-         WHERE client = ?1 AND sender_domain = ?2",
-    )?;
+    let mut statement = connection.prepare_cached(KNOWN)?;
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Known {
             passes: count(row, 0)?,
@@ -171,13 +229,7 @@ fn write_known(
     known: &Known,
     observation: &Observation,
 ) -> Result<()> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO known_client (client, sender_domain, passes, last_pass, first_seen, last_seen, hits, origin) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-         ON CONFLICT (client, sender_domain) DO UPDATE SET passes = excluded.passes, \
-         last_pass = excluded.last_pass, first_seen = excluded.first_seen, last_seen = excluded.last_seen, \
-         hits = excluded.hits",
-    )?;
+    let mut statement = connection.prepare_cached(WRITE_KNOWN)?;
     let Known { passes, last_pass, first_seen, last_seen, hits } = known;
     statement.execute(params![
         voucher.client,
@@ -193,10 +245,7 @@ fn write_known(
 }
 
 fn row(connection: &Connection, observation: &Observation, client: &str) -> Result<Option<Row>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT first_seen, last_seen, passed_at, deferred, passed FROM greylist \
-         WHERE client = ?1 AND sender = ?2 AND recipient = ?3",
-    )?;
+    let mut statement = connection.prepare_cached(ROW)?;
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Row {
             first_seen: Timestamp(row.get(0)?),
@@ -210,14 +259,7 @@ fn row(connection: &Connection, observation: &Observation, client: &str) -> Resu
 }
 
 fn write_row(connection: &Connection, observation: &Observation, client: &str, row: &Row) -> Result<()> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO greylist (client, sender, recipient, first_seen, last_seen, passed_at, deferred, passed, \
-         last_ip, last_name, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-         ON CONFLICT (client, sender, recipient) DO UPDATE SET first_seen = excluded.first_seen, \
-         last_seen = excluded.last_seen, passed_at = excluded.passed_at, deferred = excluded.deferred, \
-         passed = excluded.passed, last_ip = excluded.last_ip, last_name = excluded.last_name, \
-         origin = CASE excluded.origin WHEN 'smtp' THEN 'smtp' ELSE origin END",
-    )?;
+    let mut statement = connection.prepare_cached(WRITE_ROW)?;
     let Observation { sender, recipient, address, name, .. } = observation;
     let name = (!name.is_empty()).then_some(name);
     let Row { first_seen, last_seen, passed_at, deferred, passed } = row;
@@ -240,8 +282,7 @@ fn write_row(connection: &Connection, observation: &Observation, client: &str, r
 }
 
 fn forget(connection: &Connection, observation: &Observation, client: &str) -> Result<()> {
-    let mut statement = connection
-        .prepare_cached("DELETE FROM greylist WHERE client = ?1 AND sender = ?2 AND recipient = ?3")?;
+    let mut statement = connection.prepare_cached(FORGET)?;
     statement.execute([client, &observation.sender, &observation.recipient])?;
     Ok(())
 }

@@ -31,6 +31,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "0002_retries", sql: include_str!("../../../migrations/sqlite/0002_retries.sql") },
 ];
 
+/// At how many pages of the log the writer itself makes a checkpoint: rarely, since others are made beside it, and short,
+/// since these have copied most. 64 MB.
+pub(super) const WAL_PAGES: usize = 16_000;
+
 /// How many prepared statements are kept: all that an observation needs.
 const STATEMENTS: usize = 32;
 
@@ -63,6 +67,18 @@ pub(super) fn open(
         migrate(&mut connection, migrations).map_err(|e| failed(&e))?;
     }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// Opens a file that the writer has open, for its checkpoints.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(super) fn open_beside(settings: &settings::Greylist) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&settings.path, flags).map_err(|e| failed(&e))?;
+    let synchronous = connection.pragma_update(None, "synchronous", settings.synchronous.word());
+    synchronous.and_then(|()| persist_log(&connection)).map_err(|e| failed(&e))?;
     Ok(connection)
 }
 
@@ -107,11 +123,15 @@ fn prepare(connection: &Connection, settings: &settings::Greylist, new: bool) ->
     }
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", settings.synchronous.word())?;
-    connection.execute_batch(
-        "PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384; \
+    connection.execute_batch(&format!(
+        "PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = {WAL_PAGES}; PRAGMA cache_size = -16384; \
          PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;",
-    )?;
-    // The log stays when the last connection closes, so that members of the group can read without us.
+    ))?;
+    persist_log(connection)
+}
+
+/// The log stays when the last connection closes, so that members of the group can read without us.
+fn persist_log(connection: &Connection) -> rusqlite::Result<()> {
     let mut persist = 1;
     connection.file_control(None::<&str>, FileControl::PersistWal(&mut persist))
 }

@@ -1,7 +1,12 @@
 //! The thread that writes: jobs in groups, one commit a group, answers after it.
 
 use super::{
-    CORRUPT, FULL, Job, LOCKED, SharedAges, failed, observe::observe, schema, sidecar, upkeep::Upkeep,
+    CORRUPT, FULL, Job, LOCKED, SharedAges,
+    checkpoint::Checkpoints,
+    failed,
+    observe::{InUse, observe},
+    schema, sidecar,
+    upkeep::Upkeep,
 };
 use crate::{
     config::settings,
@@ -39,8 +44,11 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     connection: Option<Connection>,
+    /// What was in use, and the file's version at that time; `None` after we ourselves may have changed it.
+    in_use: Option<(i64, InUse)>,
     networks: Networks,
     upkeep: Option<Upkeep>,
+    checkpoints: Checkpoints,
     /// What is wrong, as it was logged; `None` while all is well.
     fault: Option<&'static str>,
     tried: Option<Instant>,
@@ -54,13 +62,16 @@ impl Writer {
         counters: Arc<Counters>,
     ) -> Self {
         let upkeep = ages.map(|ages| Upkeep::new(ages, clock.clone()));
+        let checkpoints = Checkpoints::new(settings.clone());
         Self {
             settings,
             clock,
             counters,
             connection: None,
+            in_use: None,
             networks: Networks::default(),
             upkeep,
+            checkpoints,
             fault: None,
             tried: None,
         }
@@ -90,6 +101,7 @@ impl Writer {
                     Job::Observe(observation, answer) => group.push((observation, answer)),
                     Job::Request(request) => {
                         self.observe(mem::take(&mut group));
+                        self.in_use = None;
                         request(self.open());
                     }
                 }
@@ -99,6 +111,9 @@ impl Writer {
             }
             self.observe(group);
             self.maintain();
+            if let Some(connection) = &self.connection {
+                self.checkpoints.after(connection);
+            }
         }
     }
 
@@ -126,13 +141,14 @@ impl Writer {
 
     fn committed(&mut self, observations: &[Arc<Observation>]) -> Result<Vec<Greylisted>, StoreError> {
         self.open()?;
-        let Self { connection, networks, .. } = self;
+        let Self { connection, networks, in_use, .. } = self;
         let Some(connection) = connection else { return Err(StoreError::Busy("it is not open")) };
         let mut write = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let in_use = what_is_in_use(&transaction, in_use)?;
             let mut said = Vec::with_capacity(observations.len());
             for observation in observations {
-                said.push(observe(&transaction, observation, Some(networks))?);
+                said.push(observe(&transaction, observation, in_use, Some(networks))?);
             }
             transaction.commit()?;
             Ok(said)
@@ -158,7 +174,7 @@ impl Writer {
             }
             self.tried = Some(now);
             match self.opened() {
-                Ok(connection) => self.connection = Some(connection),
+                Ok(connection) => (self.connection, self.in_use) = (Some(connection), None),
                 Err(error) => {
                     let words = error.words();
                     self.failed(error);
@@ -248,6 +264,20 @@ impl Writer {
             }
         }
         self.upkeep = Some(upkeep);
+    }
+}
+
+/// What is in use, found out anew when another connection has written to the file. For a transaction that has begun to
+/// write: nobody else changes anything until its end.
+fn what_is_in_use(connection: &Connection, last: &mut Option<(i64, InUse)>) -> rusqlite::Result<InUse> {
+    let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+    match *last {
+        Some((then, in_use)) if then == version => Ok(in_use),
+        Some(_) | None => {
+            let in_use = InUse::now(connection)?;
+            *last = Some((version, in_use));
+            Ok(in_use)
+        }
     }
 }
 
