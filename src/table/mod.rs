@@ -1,6 +1,7 @@
 //! Access tables in Postfix's notation: their back ends, the search order of access(5), and the entries' actions.
 
 pub mod action;
+mod braces;
 pub mod cidr;
 pub mod domain_list;
 pub mod ere;
@@ -46,6 +47,13 @@ pub trait Source {
 
     /// `parent_domain_matches_subdomains`, for warnings about keys that can never match.
     fn parents(&self) -> bool;
+
+    /// Where the pieces of a word stand that do not follow what is before them in the file: behind a line end or an
+    /// escape. Each begins at a byte of the word, in order.
+    fn pieces(&self, word: &Word) -> Vec<(usize, Origin)> {
+        let _ = word;
+        Vec::new()
+    }
 
     /// Whether the values are texts and no actions.
     fn values_are_texts(&self) -> bool {
@@ -244,7 +252,9 @@ mod tests {
             let mut memory = Memory::default();
             let mut tables: Vec<_> =
                 ["hash", "texthash", "cidr", "regexp", "pcre"].map(|kind| memory.load(kind, &text)).into();
-            for text in [format!("inline:{{{text}}}"), format!("inline:{text}"), format!("static:{text}")] {
+            let inline = ["inline", "cidr", "regexp", "pcre"].map(|kind| format!("{kind}:{{{text}}}"));
+            let more = [format!("inline:{text}"), format!("pcre:{{{{{text}}}}}"), format!("static:{text}")];
+            for text in inline.into_iter().chain(more) {
                 tables.extend(AccessTable::load(&word(&text), &mut memory));
             }
             for table in &tables {

@@ -192,7 +192,10 @@ fn may_permit(name: &str) -> bool {
 fn unset(written: &str) -> Option<&str> {
     // Right-hand sides of inline: tables may hold a `$` of their own.
     let bare = written.split('{').next().unwrap_or_default();
-    let at = bare.find('$').or_else(|| written.find("${"))?;
+    // A number is what a pattern's group matched.
+    let named = |at: &usize| !written[at + 2..].starts_with(|c: char| c.is_ascii_digit());
+    let braced = || written.match_indices("${").map(|(at, _)| at).find(named);
+    let at = bare.find('$').or_else(braced)?;
     written[at..].split([' ', ',', ':', '/']).next()
 }
 
@@ -300,6 +303,10 @@ mod tests {
             (
                 "check_client_access inline:{ a = OK, b=$x }",
                 vec![("check_client_access inline:{ a = OK, b=$x }", "")],
+            ),
+            (
+                "check_client_access proxy:pcre:{{/^a(.)$/ REJECT ${1}}}, permit",
+                vec![("check_client_access pcre:{{/^a(.)$/ REJECT ${1}}}", ""), ("permit", "")],
             ),
         ];
         for (value, want) in cases {
