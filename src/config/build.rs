@@ -59,7 +59,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     let source = builder.loader.text.clone();
     // Also where its value is wrong: one fault is enough then.
     let trusted = source.text.lines().any(|line| line.trim_start().starts_with("mynetworks"));
-    let loader = builder.finish(config.policy.delay_reject, config.policy.classes.len(), trusted);
+    let loader = builder.finish(&config.policy, trusted);
     let mut faults = loader.faults;
     for fault in unused_lists(raw, &config) {
         faults.here(fault, &source);

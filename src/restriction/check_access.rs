@@ -2,7 +2,7 @@
 //! check_sender_access, check_recipient_access; access(5).
 
 use super::{
-    Kind, Parse, Restriction,
+    Ends, Kind, Parse, Restriction,
     args::{Arguments, Settings},
 };
 use crate::{
@@ -250,6 +250,39 @@ impl Restriction for CheckAccess {
 
     fn amends(&self) -> Amends {
         self.table.amends()
+    }
+
+    fn ends(&self, event: Option<Event>) -> Ends {
+        let Some(says) = self.table.always() else { return Ends::Never };
+        let is_there = match self.subject {
+            Subject::Client => true,
+            Subject::Sender => event >= Some(Event::Mail),
+            Subject::Recipient => event == Some(Event::Rcpt),
+            // A client need not say HELO.
+            Subject::ReverseClient
+            | Subject::Helo
+            | Subject::SaslLogin
+            | Subject::Data
+            | Subject::EndOfData => false,
+        };
+        match says {
+            _ if !is_there => Ends::Never,
+            Says::Ok if self.subject == Subject::Recipient => Ends::PermitsOrdinary,
+            Says::Ok => Ends::Permits,
+            Says::Refuse(..) => Ends::Refuses,
+            Says::Class(class) if self.subject != Subject::Recipient => Ends::As(*class),
+            Says::Class(_)
+            | Says::Dunno
+            | Says::DeferIfPermit(_)
+            | Says::DeferIfReject(_)
+            | Says::Discard(_)
+            | Says::Hold(_)
+            | Says::Redirect(_)
+            | Says::Bcc(_)
+            | Says::Prepend { .. }
+            | Says::Remark(..)
+            | Says::Text(..) => Ends::Never,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     origin::{Fault, Origin, Word},
     request::{Request, subject::Subject},
 };
-use action::{Entry, MapCodes};
+use action::{Entry, MapCodes, Says};
 use hash::Fixed;
 use pattern::{GaveUp, Pattern};
 use rules::Rules;
@@ -104,6 +104,14 @@ impl AccessTable {
         let mut table = Self { content: types::load(word, source)?, amends: Amends::default() };
         table.amends = table.entries().fold(Amends::default(), |amends, entry| amends.union(entry.amends()));
         Ok(table)
+    }
+
+    /// What it says of every key, if it is static.
+    pub fn always(&self) -> Option<&Says> {
+        match &self.content {
+            Content::Static(entry) => Some(&entry.says),
+            Content::Fixed(_) | Content::Networks(_) | Content::Patterns(_) | Content::Nothing => None,
+        }
     }
 
     /// Which changes of a message its entries may ask for.
