@@ -89,7 +89,7 @@ fn scored(raw: &Raw, loader: &mut Loader<'_>) -> BTreeMap<String, Arc<ScoredList
         };
         // Of a list with faulty sites nothing more can be said.
         if written == list.sites.len() {
-            judge(name, list, word, loader);
+            judge(name, list, word, raw, loader);
         }
     }
     lists.into_iter().map(|(name, (list, _))| (name, Arc::new(list))).collect()
@@ -116,23 +116,31 @@ fn sites(words: &[Word], loader: &mut Loader<'_>) -> Vec<Site> {
     sites
 }
 
-/// What can only be said of a whole scored list.
-fn judge(name: &str, list: &ScoredList, word: &Word, loader: &mut Loader<'_>) {
-    let warning = |message: String| Fault::warning(&word.origin, word.text.chars().count(), message);
+/// What can only be said of a whole scored list, each at the key that says it; `word` is the first of its keys.
+fn judge(name: &str, list: &ScoredList, word: &Word, raw: &Raw, loader: &mut Loader<'_>) {
+    let setting = |key: &str| raw.get(&format!("dnsbl.{name}.{key}"));
+    let key = |key: &str| setting(key).map(|setting| &setting.name);
+    let warning =
+        |word: &Word, message: String| Fault::warning(&word.origin, word.text.chars().count(), message);
     let highest: i64 = list.sites.iter().map(|site| i64::from(site.weight.max(0))).sum();
     if list.sites.is_empty() {
-        let fault = warning(format!("the scored list `{name}` has no sites"));
+        let message = format!("the scored list `{name}` has no sites");
+        let fault = warning(key("sites").unwrap_or(word), message);
         here(loader, fault.help("write `sites = [\"zen.spamhaus.org=127.0.0.[2..11]*3\"]`"));
     } else if highest < list.reject_at {
         let message = format!(
             "the scored list `{name}` never refuses: all weights together are {highest}, reject_at is {}",
             list.reject_at
         );
-        here(loader, warning(message).help("lower `reject_at`, or give the sites more weight"));
+        let fault = warning(key("reject_at").or_else(|| key("sites")).unwrap_or(word), message);
+        here(loader, fault.help("lower `reject_at`, or give the sites more weight"));
     }
-    for domain in list.show.keys() {
-        if !list.sites.iter().any(|site| site.list.used.zone == *domain) {
-            here(loader, warning(format!("`show` names `{domain}`, which is no site of `{name}`")));
+    let Some(Value::Names(names)) = setting("show").map(|setting| &setting.value) else { return };
+    for (site, _) in names {
+        if let Some(domain) = Domain::for_query(&site.text)
+            && !list.sites.iter().any(|site| site.list.used.zone == domain)
+        {
+            here(loader, warning(site, format!("`show` names `{domain}`, which is no site of `{name}`")));
         }
     }
 }
