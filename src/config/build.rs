@@ -19,6 +19,7 @@ use crate::{
     table::{
         Source,
         domain_list::{DomainList, Subdomains},
+        network_list::NetworkList,
         texts::TextTable,
     },
 };
@@ -100,6 +101,7 @@ fn tables(raw: &Raw, config: &mut Config, loader: &mut Loader<'_>) {
             *list = DomainList::load(words(path), subdomains, loader).into();
         }
     }
+    settings.mynetworks = NetworkList::load(words("mynetworks"), loader).into();
     let mut maps = Vec::new();
     for word in words("sender_login_maps") {
         match TextTable::load(word, loader) {
@@ -208,15 +210,6 @@ impl Values<'_> {
 
     fn settings(&mut self, config: &mut Config) {
         let settings = &mut config.settings;
-        let networks = self.each("mynetworks", |word| {
-            let network = values::network(word)?;
-            if network.prefix_len() == 0 {
-                let fault = word.error(format!("`{}` would trust everybody", word.text));
-                return Err(fault.help("name the networks that may do everything"));
-            }
-            Ok(network)
-        });
-        settings.mynetworks = networks.into();
         self.bool("parent_domain_matches_subdomains", &mut settings.parent_domain_matches_subdomains);
         if let Some(Value::Text(word)) = value(self.raw, "recipient_delimiter") {
             match word.text.chars().find(|c| !c.is_ascii_punctuation() || matches!(c, '@' | '"' | '\\')) {

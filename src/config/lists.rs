@@ -289,11 +289,7 @@ impl<'a> Builder<'a> {
         let dead = ends::judge(policy, &self.warned);
         for fault in dead.into_iter().chain(asked::judge(policy, &self.settings.dnsbl)) {
             // It may stand on the right-hand side of a table.
-            if fault.origin.file == text.name {
-                self.fault(fault, &text);
-            } else {
-                Source::fault(&mut self.loader, fault);
-            }
+            Source::fault(&mut self.loader, fault);
         }
         self.loader
     }

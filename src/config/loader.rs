@@ -114,6 +114,10 @@ impl Source for Loader<'_> {
     }
 
     fn fault(&mut self, fault: Fault) {
+        if fault.origin.file == self.text.name {
+            let text = self.text.clone();
+            return self.faults.here(fault, &text);
+        }
         let text = self.text_of(&fault.origin);
         self.faults.push(fault, text.as_deref());
     }

@@ -6,9 +6,10 @@ use crate::{
     greylist,
     origin::{Fault, Origin, Word},
     smtp::reply::{Reply, ReplyCode},
-    table::{AccessTable, action::MapCodes, domain_list::DomainList, texts::TextTable},
+    table::{
+        AccessTable, action::MapCodes, domain_list::DomainList, network_list::NetworkList, texts::TextTable,
+    },
 };
-use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -42,7 +43,7 @@ impl TempfailAction {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `mynetworks`.
-    pub mynetworks: Arc<[IpNet]>,
+    pub mynetworks: Arc<NetworkList>,
     /// `parent_domain_matches_subdomains`, as far as access tables go.
     pub parent_domain_matches_subdomains: bool,
     /// `recipient_delimiter`: each character of it; empty by default.
@@ -176,7 +177,7 @@ impl Codes {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            mynetworks: Arc::new([]),
+            mynetworks: Arc::default(),
             parent_domain_matches_subdomains: true,
             recipient_delimiter: String::new(),
             local_domains: Arc::default(),

@@ -12,6 +12,7 @@ use crate::{
         subject::Subject,
     },
     smtp::reply::{Enhanced, Reply, ReplyCode},
+    table::network_list::NetworkList,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -108,7 +109,7 @@ impl Whom {
 struct Greylist {
     whom: Whom,
     settings: Arc<Settings>,
-    trusted: Arc<[ipnet::IpNet]>,
+    trusted: Arc<NetworkList>,
 }
 
 impl Restriction for Greylist {
@@ -160,7 +161,7 @@ impl Greylist {
         if request.session.tls.as_ref().is_some_and(|tls| tls.cert_subject.is_some()) {
             return Some("the client has a trusted certificate".to_owned());
         }
-        if let Some(network) = self.trusted.iter().find(|network| network.contains(&address)) {
+        if let Some(network) = self.trusted.find(address) {
             return Some(format!("{address} is in {network} of mynetworks"));
         }
         let verified = client.identity.name_status == NameStatus::Verified;
@@ -340,7 +341,7 @@ mod tests {
             s.clients.read("c", "white.example\n198.51.100", &mut faults);
             s.recipients.read("r", "postmaster@", &mut faults);
         });
-        settings.mynetworks = vec!["203.0.113.0/24".parse().unwrap()].into();
+        settings.mynetworks = Arc::new(["203.0.113.0/24".parse().unwrap()].into_iter().collect());
         let mut login = Mail::new();
         login.session.login = Some(Login { method: "PLAIN".to_owned(), name: "bob".to_owned() });
         let mut certificate = Mail::new();

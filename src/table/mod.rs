@@ -11,6 +11,7 @@ mod keys;
 pub mod lines;
 #[cfg(test)]
 pub(crate) mod memory;
+pub mod network_list;
 pub mod pattern;
 pub mod regexp;
 pub mod right_hand;
