@@ -96,6 +96,14 @@ Postfix: leaves out faulty lines with a warning in its log; here: errors when
 the configuration is loaded, because nobody reads that warning.
 Postfix: a table alone in a class is checked as in the list that names the
 class; here: an error, because it would mean different things.
+Postfix: any code from 400 to 599 can be sent; here: 400 to 459 and 500 to
+559, and others are errors at load, because the library that speaks the milter
+protocol sends no others (RFC 5321 section 4.2.1 knows none).
+Postfix: a restriction list in braces answers 451 4.3.5 at the mail; here: an
+error at load, because it can never do what was meant.
+Postfix: what a repeated group of a regexp: table matched is what POSIX says,
+so $1 of /^(a*)*b@/ is aa for aab@; here: what Perl says, there nothing,
+because PCRE2 carries out both types of patterns, with a bounded effort.
 Postfix: the text that a pattern's group matched can be the action; here: only
 part of the action's text, because a client must not choose what is done.
 
