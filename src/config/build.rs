@@ -247,6 +247,7 @@ impl Values<'_> {
 
     fn policy_service(&mut self, config: &mut Config) {
         let defaults = &mut config.settings.policy_service;
+        defaults.deadline = config.limits.decision_deadline;
         if let Some(Value::Text(word)) = value(self.raw, "policy_service.default_action")
             && word.text != defaults.default_action.text
         {

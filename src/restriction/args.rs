@@ -124,6 +124,8 @@ impl Settings {
 pub struct PolicyService {
     /// Time for one request. Default 10 s, below `decision_deadline`.
     pub time_limit: Duration,
+    /// `decision_deadline`, 20 s by default, which cuts every request off; for warnings only.
+    pub deadline: Duration,
     /// The action when there is no answer. Default `451 4.3.5 Server configuration problem`.
     pub default_action: Word,
 }
@@ -199,6 +201,7 @@ impl Default for PolicyService {
     fn default() -> Self {
         Self {
             time_limit: Duration::from_secs(10),
+            deadline: Duration::from_secs(20),
             default_action: Word {
                 text: "451 4.3.5 Server configuration problem".to_owned(),
                 origin: Origin::builtin("default"),
