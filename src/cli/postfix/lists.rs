@@ -73,7 +73,7 @@ impl Lists<'_> {
             }
             for mut entry in self.entry(word, next.unwrap_or_default(), bare) {
                 if warn {
-                    prefix(&mut entry);
+                    prefix(&mut entry, word);
                 }
                 entries.push(entry);
             }
@@ -245,7 +245,14 @@ fn absent(entry: Entry, name: &str) -> Entry {
     Entry { off: Some(format!("Stays in main.cf: {why}{more}.")), ..entry }
 }
 
-fn prefix(entry: &mut Entry) {
+/// Puts `warn_if_reject` before an entry.
+fn prefix(entry: &mut Entry, name: &str) {
+    if let Some(Elsewhere { why, .. }) = elsewhere::elsewhere(name)
+        && entry.off.as_ref().is_some_and(|off| off.starts_with("Stays in main.cf: "))
+    {
+        // What to set in its place would refuse where this only warns.
+        entry.off = Some(format!("Stays in main.cf: {why}."));
+    }
     for text in [&mut entry.text, &mut entry.keep].into_iter().chain(&mut entry.was) {
         if !text.is_empty() {
             *text = format!("warn_if_reject {}", mem::take(text));
