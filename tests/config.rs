@@ -138,6 +138,15 @@ fn restrictions_are_listed_and_explained() {
     let order =
         order.into_iter().chain(["\n  reject_unknown_helo_hostname\n", "\nFrom the recipient list on"]);
     assert!(order.map(place).is_sorted(), "{list}");
+    assert!(
+        list.contains(
+            "\n  type:table\n      Looks up in an access table what the list is about.\n\nTopics:\n"
+        ),
+        "{list}"
+    );
+    let (manual, exit) = mailward(&["restrictions", "hash:/etc/mailward/client_access"]);
+    assert_eq!(exit, Exit::Success);
+    assert!(manual.starts_with("A table alone stands for the check of its list"), "{manual}");
     let (manual, exit) = mailward(&["restrictions", "reject_unknown_hostname"]);
     assert_eq!(exit, Exit::Success);
     assert!(manual.starts_with("reject_unknown_hostname is an old name of reject_unknown_helo_hostname.\n"));

@@ -29,6 +29,9 @@ pub(super) struct Args {
     man: bool,
 }
 
+/// An access table alone in a list.
+const TABLE: &str = "type:table";
+
 /// What `--json` prints of a restriction.
 #[derive(Serialize)]
 struct Shown {
@@ -52,7 +55,9 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::
     if let Some(topic) = TOPICS.iter().find(|topic| topic.name.eq_ignore_ascii_case(name)) {
         return explain_topic(topic, args.json, out);
     }
-    let Some(kind) = restriction::find(name) else { return unknown(name, err) };
+    // A table alone is explained with the check that it stands for in the client list.
+    let kind = if name.contains(':') { "check_client_access" } else { name };
+    let Some(kind) = restriction::find(kind) else { return unknown(name, err) };
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &Shown::from(kind))?;
         writeln!(out)?;
@@ -87,6 +92,8 @@ fn list(args: &Args, out: &mut dyn Write) -> io::Result<Exit> {
             writeln!(out, "      {}", fit(first.trim(), columns - 6))?;
         }
     }
+    writeln!(out, "\nIn the client, helo, sender and recipient lists, without a name before it:\n  {TABLE}")?;
+    writeln!(out, "      {}", fit("Looks up in an access table what the list is about.", columns - 6))?;
     writeln!(out, "\nTopics:")?;
     for topic in TOPICS {
         writeln!(out, "  {}\n      {}.", topic.name, topic.heading)?;
@@ -120,7 +127,9 @@ pub(super) fn heading(needs: Event) -> &'static str {
 }
 
 fn explain(kind: &Kind, asked: &str, out: &mut dyn Write) -> io::Result<()> {
-    if !asked.eq_ignore_ascii_case(kind.name) {
+    if asked.contains(':') {
+        writeln!(out, "A table alone stands for the check of its list, in the client list for:\n")?;
+    } else if !asked.eq_ignore_ascii_case(kind.name) {
         writeln!(out, "{} is an old name of {}.\n", asked.to_lowercase(), kind.name)?;
     }
     writeln!(out, "{}\n", format!("{} {}", kind.name, kind.usage).trim_end())?;

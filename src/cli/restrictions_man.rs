@@ -41,13 +41,13 @@ fn restriction(kind: &Kind, out: &mut dyn Write) -> io::Result<()> {
 fn text(manual: &str, out: &mut dyn Write) -> io::Result<()> {
     for paragraph in manual.trim().split("\n\n") {
         writeln!(out, ".PP")?;
-        // Indented lines stand as they are.
+        // Indented lines stand as they are, and so do replies, which are no part of the text behind them.
         let mut as_it_is = false;
         for line in paragraph.lines() {
-            let indented = line.starts_with(' ');
-            if indented != as_it_is {
-                writeln!(out, "{}", if indented { ".nf" } else { ".fi" })?;
-                as_it_is = indented;
+            let stands = line.starts_with(' ') || is_reply(line);
+            if stands != as_it_is {
+                writeln!(out, "{}", if stands { ".nf" } else { ".fi" })?;
+                as_it_is = stands;
             }
             writeln!(out, "{}", literal(line))?;
         }
@@ -56,6 +56,12 @@ fn text(manual: &str, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a line begins with a reply.
+fn is_reply(line: &str) -> bool {
+    let text = line.strip_prefix("Reply: ");
+    text.is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Text without a meaning for roff: no request at the beginning of a line, no escape, hyphens that can be pasted.
@@ -80,6 +86,16 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(literal(text), want);
         }
+    }
+
+    #[test]
+    fn replies_stand_alone() {
+        let defer = restriction::find("defer").unwrap();
+        let mut page = Vec::new();
+        write(&[defer], &mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        let reply = ".nf\nReply: 450 4.3.2 <x>: CLASS rejected: Try again later\n.fi\nThe code is defer_code";
+        assert!(page.contains(reply), "{page}");
     }
 
     #[test]

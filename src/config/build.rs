@@ -19,6 +19,7 @@ use crate::{
     table::{
         Source,
         domain_list::{DomainList, Subdomains},
+        network_list::NetworkList,
         texts::TextTable,
     },
 };
@@ -60,7 +61,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     // Also where its value is wrong: one fault is enough then.
     let trusted = source.text.lines().any(|line| line.trim_start().starts_with("mynetworks"));
     let scored = mem::take(&mut builder.scored);
-    let loader = builder.finish(config.policy.delay_reject, config.policy.classes.len(), trusted);
+    let loader = builder.finish(&config.policy, trusted);
     let mut faults = loader.faults;
     let unused = unused_lists(raw, &config);
     for fault in unused.into_iter().chain(dns_lists::judge(raw, &config.settings, &scored)) {
@@ -102,6 +103,7 @@ fn tables(raw: &Raw, config: &mut Config, loader: &mut Loader<'_>) {
             *list = DomainList::load(words(path), subdomains, loader).into();
         }
     }
+    settings.mynetworks = NetworkList::load(words("mynetworks"), loader).into();
     let mut maps = Vec::new();
     for word in words("sender_login_maps") {
         match TextTable::load(word, loader) {
@@ -210,15 +212,6 @@ impl Values<'_> {
 
     fn settings(&mut self, config: &mut Config) {
         let settings = &mut config.settings;
-        let networks = self.each("mynetworks", |word| {
-            let network = values::network(word)?;
-            if network.prefix_len() == 0 {
-                let fault = word.error(format!("`{}` would trust everybody", word.text));
-                return Err(fault.help("name the networks that may do everything"));
-            }
-            Ok(network)
-        });
-        settings.mynetworks = networks.into();
         self.bool("parent_domain_matches_subdomains", &mut settings.parent_domain_matches_subdomains);
         if let Some(Value::Text(word)) = value(self.raw, "recipient_delimiter") {
             match word.text.chars().find(|c| !c.is_ascii_punctuation() || matches!(c, '@' | '"' | '\\')) {
@@ -256,6 +249,7 @@ impl Values<'_> {
 
     fn policy_service(&mut self, config: &mut Config) {
         let defaults = &mut config.settings.policy_service;
+        defaults.deadline = config.limits.decision_deadline;
         if let Some(Value::Text(word)) = value(self.raw, "policy_service.default_action")
             && word.text != defaults.default_action.text
         {

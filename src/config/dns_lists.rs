@@ -1,4 +1,4 @@
-//! DNS lists in the configuration: `[replies]`, `[dnsbl.NAME]`, and lists that are asked twice.
+//! DNS lists in the configuration: `[replies]` and `[dnsbl.NAME]`.
 
 use super::{
     loader::Loader,
@@ -6,9 +6,7 @@ use super::{
 };
 use crate::{
     origin::{Fault, Word},
-    policy::Entry,
     restriction::{
-        self,
         args::{Settings, Tables as _},
         rbl_reply::ReplyTemplate,
         scored_list::{ScoredList, Site},
@@ -180,10 +178,14 @@ fn doubts(raw: &Raw, name: &str, list: &ScoredList, used: &Scored) -> Vec<Fault>
         );
         warn(key(threshold), message, format!("lower `{threshold}`, or give the sites more weight"));
     }
-    for domain in list.show.keys() {
-        if !list.sites.iter().any(|site| site.list.used.zone == *domain) {
+    let Some(Value::Names(names)) = key("show").map(|setting| &setting.value) else { return faults };
+    for (site, _) in names {
+        if let Some(domain) = Domain::for_query(&site.text)
+            && !list.sites.iter().any(|site| site.list.used.zone == domain)
+        {
             let message = format!("`show` names `{domain}`, which is no site of `{name}`");
-            warn(key("show"), message, "write a domain as it stands in `sites`".to_owned());
+            let fault = Fault::warning(&site.origin, site.text.chars().count(), message);
+            faults.push(fault.help("write a domain as it stands in `sites`"));
         }
     }
     faults
@@ -193,49 +195,4 @@ fn doubts(raw: &Raw, name: &str, list: &ScoredList, used: &Scored) -> Vec<Fault>
 fn here(loader: &mut Loader<'_>, fault: Fault) {
     let text = loader.text.clone();
     loader.faults.here(fault, &text);
-}
-
-/// The lists that a restriction list has asked so far.
-#[derive(Default)]
-pub(super) struct Asked(Vec<Question>);
-
-struct Question {
-    kind: &'static str,
-    /// The list, or the name of a scored one.
-    list: String,
-    filter: Option<String>,
-    warn_only: bool,
-    line: u32,
-}
-
-impl Asked {
-    /// A warning about an entry whose answer an earlier one has given already.
-    pub(super) fn again(&mut self, entry: &Entry) -> Option<Fault> {
-        let lists = entry.restriction.lists();
-        let (name, argument) = entry.written.text.split_once(' ')?;
-        let kind = restriction::find(name)?.name;
-        let (domain, filter) = match argument.split_once('=') {
-            Some((domain, filter)) => (domain, Some(filter.to_owned())),
-            None => (argument, None),
-        };
-        // Logs show lists without their keys, the lists themselves have them.
-        let list = match lists.as_slice() {
-            [] => return None,
-            [used] if used.origin.line > 0 && argument.contains('.') => used.zone.to_string(),
-            _ => domain.to_owned(),
-        };
-        let earlier = self.0.iter().find(|earlier| {
-            let same = earlier.filter.is_none() || earlier.filter == filter;
-            earlier.kind == kind && earlier.list == list && same && (!earlier.warn_only || entry.warn_only)
-        });
-        let fault = earlier.map(|earlier| {
-            let message =
-                format!("`{}` changes nothing: line {} asks the same list", entry.written.text, earlier.line);
-            Fault::warning(&entry.written.origin, name.chars().count(), message)
-                .help("take one of the two out")
-        });
-        let (warn_only, line) = (entry.warn_only, entry.written.origin.line);
-        self.0.push(Question { kind, list, filter, warn_only, line });
-        fault
-    }
 }

@@ -189,7 +189,9 @@ const KEYS: &[Key] = &[
         "Whether decisions take effect. With `observe` everything is decided and logged, and the answer is always \
          \"continue\"."),
     key("mynetworks", Takes::Texts, "[]", "[\"127.0.0.0/8\", \"[::1]/128\"]",
-        "The networks that permit_mynetworks trusts, as in main.cf: `192.0.2.0/24`, `[2001:db8::]/32`, or an address. \
+        "The networks that permit_mynetworks trusts, as in main.cf: `192.0.2.0/24`, `[2001:db8::]/32`, an address, \
+         `!192.0.2.7` for an exception, `/etc/mailward/networks` for what stands in a file, or a cidr: table; the first \
+         that matches counts. \
          Postfix: defaults to the machine's own networks; here: to none, because a filter need not run on that machine."),
     key("delay_reject", Takes::Bool, "true", "false",
         "As smtpd_delay_reject: the client, helo and sender lists run at RCPT TO, so that the log shows sender and \

@@ -2,7 +2,9 @@
 //! first mail.
 
 use super::{
-    dns_lists::{Asked, Scored},
+    asked,
+    dns_lists::Scored,
+    ends,
     faults::did_you_mean,
     loader::{Loader, RightHand},
     raw::Setting,
@@ -12,8 +14,8 @@ use super::{
 };
 use crate::{
     decision::action::ClassId,
-    origin::{Fault, Word},
-    policy::{Entry, List},
+    origin::{Fault, Origin, Word},
+    policy::{Entry, List, Policy},
     request::Stage,
     restriction::{
         self, Kind, Parse,
@@ -21,6 +23,7 @@ use crate::{
         class::Class,
         elsewhere,
     },
+    table::Source,
 };
 use std::{collections::HashMap, rc::Rc, sync::Arc};
 
@@ -42,6 +45,8 @@ pub(super) struct Builder<'a> {
     /// Which scored lists are used.
     pub(super) scored: Scored,
     uses: Uses,
+    /// The `warn_if_reject` before an entry, by the entry's place.
+    warned: HashMap<Origin, Word>,
 }
 
 impl<'a> Builder<'a> {
@@ -72,7 +77,7 @@ impl<'a> Builder<'a> {
         loader.classes = classes.len();
         let settings = Settings { classes: Arc::new(names.clone()), ..settings };
         loader.names = names;
-        Self { loader, settings, scored: Scored::default(), uses: Uses::default() }
+        Self { loader, settings, scored: Scored::default(), uses: Uses::default(), warned: HashMap::new() }
     }
 
     /// The list of a stage.
@@ -109,9 +114,6 @@ impl<'a> Builder<'a> {
         rest.reverse();
         let mut list = List::default();
         let mut warn: Option<Word> = None;
-        let mut ended: Option<String> = None;
-        let mut dead: Option<(Word, usize)> = None;
-        let mut asked = Asked::default();
         while let Some(Token { word, group, .. }) = rest.pop() {
             if let Some(group) = group {
                 rest.extend(group.into_iter().rev());
@@ -123,17 +125,10 @@ impl<'a> Builder<'a> {
                 warn = Some(word);
                 continue;
             }
-            if ended.is_some() {
-                let (_, count) = dead.get_or_insert_with(|| (warn.clone().unwrap_or(word.clone()), 0));
-                *count += 1;
-            }
-            let warn_only = warn.take().is_some();
-            let Some((entry, always)) = self.entry(owner, word, warn_only, &mut rest, text) else { continue };
-            if always && ended.is_none() {
-                ended = Some(entry.written.text.to_string());
-            }
-            if let Some(fault) = asked.again(&entry) {
-                self.fault(fault, text);
+            let warn = warn.take();
+            let Some(entry) = self.entry(owner, word, warn.is_some(), &mut rest, text) else { continue };
+            if let Some(warn) = warn {
+                self.warned.insert(entry.written.origin.clone(), warn);
             }
             list.entries.push(entry);
         }
@@ -141,20 +136,10 @@ impl<'a> Builder<'a> {
             let message = format!("`{}` has no restriction behind it", warn.text);
             self.fault(warn.error(message), text);
         }
-        if let (Some(end), Some((first, count))) = (ended, dead) {
-            let entries = if count == 1 {
-                "this entry never runs".to_owned()
-            } else {
-                format!("these {count} entries never run")
-            };
-            let message = format!("{entries}: `{end}` before it ends the list");
-            let message = if count == 1 { message } else { message.replace("before it", "before them") };
-            self.fault(Fault::warning(&first.origin, first.text.chars().count(), message), text);
-        }
         list
     }
 
-    /// Makes an entry, and tells whether the list always ends with it.
+    /// Makes an entry.
     fn entry(
         &mut self,
         owner: Owner,
@@ -162,12 +147,12 @@ impl<'a> Builder<'a> {
         warn_only: bool,
         rest: &mut Vec<Token>,
         text: &Rc<Text>,
-    ) -> Option<(Entry, bool)> {
+    ) -> Option<Entry> {
         if let Some(class) = self.loader.names.get(&word.text) {
             self.uses.classes.push(Use { owner, class: *class, word: word.clone() });
             let Word { text, origin } = word;
             let restriction = Box::new(Class(*class));
-            return Some((Entry::new(&text, origin, warn_only, restriction), false));
+            return Some(Entry::new(&text, origin, warn_only, restriction));
         }
         let implied = implied_check(owner, &word.text);
         let name = implied.unwrap_or(&word.text);
@@ -204,10 +189,8 @@ impl<'a> Builder<'a> {
         self.uses.needs.push(Needs { owner, event: kind.needs, amends, greylists, word: word.clone() });
         match made {
             Ok(restriction) => {
-                // Under warn_if_reject only a permit still ends the list.
                 let written = restriction.shown().map_or(written, str::to_owned);
-                let always = restriction.ends_list() && (!warn_only || kind.name == "permit");
-                Some((Entry::new(&written, word.origin, warn_only, restriction), always))
+                Some(Entry::new(&written, word.origin, warn_only, restriction))
             }
             Err(fault) => {
                 self.fault(fault, text);
@@ -289,10 +272,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Judges what needs all lists: classes that contain themselves, entries that run too early to ever match.
+    /// Judges what needs all lists: classes that contain themselves, entries that run too early to ever match or not at
+    /// all, lists that are asked twice.
     ///
     /// `trusted` tells whether mynetworks is set at all.
-    pub(super) fn finish(mut self, delay_reject: bool, lists: usize, trusted: bool) -> Loader<'a> {
+    pub(super) fn finish(mut self, policy: &Policy, trusted: bool) -> Loader<'a> {
         let text = self.loader.text.clone();
         if !trusted && let Some(word) = self.uses.first("permit_mynetworks", self.loader.classes) {
             // Postfix's default is not empty, so a line pasted from main.cf would mean something else.
@@ -305,8 +289,13 @@ impl<'a> Builder<'a> {
                 &text,
             );
         }
-        for fault in self.uses.judge(delay_reject, self.loader.classes, lists) {
+        for fault in self.uses.judge(policy.delay_reject, self.loader.classes, policy.classes.len()) {
             self.fault(fault, &text);
+        }
+        let dead = ends::judge(policy, &self.warned);
+        for fault in dead.into_iter().chain(asked::judge(policy, &self.settings.dnsbl)) {
+            // It may stand on the right-hand side of a table.
+            Source::fault(&mut self.loader, fault);
         }
         self.loader
     }

@@ -1,6 +1,6 @@
 //! Where restrictions get their tables from: each is read once, its faults shown in its own lines.
 
-use super::{Files, faults::Faults, text::Text};
+use super::{Files, faults::Faults, text::Text, words};
 use crate::{
     decision::action::ClassId,
     origin::{Fault, Origin, Word},
@@ -114,11 +114,19 @@ impl Source for Loader<'_> {
     }
 
     fn fault(&mut self, fault: Fault) {
+        if fault.origin.file == self.text.name {
+            let text = self.text.clone();
+            return self.faults.here(fault, &text);
+        }
         let text = self.text_of(&fault.origin);
         self.faults.push(fault, text.as_deref());
     }
 
     fn parents(&self) -> bool {
         self.parents
+    }
+
+    fn pieces(&self, word: &Word) -> Vec<(usize, Origin)> {
+        if word.origin.file != self.text.name { Vec::new() } else { words::pieces(word, &self.text) }
     }
 }

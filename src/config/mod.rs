@@ -3,9 +3,11 @@
 //! [`load`] reads files, [`parse`] gets them from its caller. TOML becomes typed values by the table of keys
 //! ([`keys`]), those become the [`Config`]; nothing stops at the first fault.
 
+mod asked;
 mod build;
 pub mod diagnostic;
 mod dns_lists;
+mod ends;
 mod faults;
 mod files;
 mod greylist;

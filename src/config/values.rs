@@ -5,7 +5,6 @@ use crate::{
     origin::{Fault, Word},
     smtp::domain::{self, Domain},
 };
-use ipnet::IpNet;
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -73,46 +72,6 @@ fn unbracketed(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Reads an entry of mynetworks: `ADDRESS`, `ADDRESS/LENGTH`, IPv6 with or without brackets.
-pub(super) fn network(word: &Word) -> Result<IpNet, Fault> {
-    let text = word.text.as_str();
-    if text.starts_with('!') {
-        return Err(word.error("exclusions with `!` are not in this version"));
-    }
-    let (address, length) = match text.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (text, None),
-    };
-    let Some(address) = domain::address(unbracketed(address)) else {
-        let fault = word.error(format!("`{text}` is no network"));
-        let table =
-            text.split_once(':').is_some_and(|(kind, _)| kind.bytes().all(|b| b.is_ascii_alphabetic()));
-        return Err(if table || text.starts_with('/') {
-            fault.help("tables and files are not in this version: write the networks themselves")
-        } else {
-            fault.help("write an address or a network such as `192.0.2.0/24` or `[2001:db8::]/32`")
-        });
-    };
-    let whole = if address.is_ipv4() { 32 } else { 128 };
-    let length = match length {
-        None => Some(whole),
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
-        Some(_) => None,
-    };
-    let Some(network) = length.and_then(|length| IpNet::new(address, length).ok()) else {
-        return Err(word.error(format!("`{text}` has no prefix length from 0 to {whole}")));
-    };
-    if network.addr() != network.network() {
-        let right = match network.trunc() {
-            IpNet::V4(network) => network.to_string(),
-            IpNet::V6(network) => format!("[{}]/{}", network.addr(), network.prefix_len()),
-        };
-        let fault = word.error(format!("`{text}` has bits set behind its prefix length"));
-        return Err(fault.help(format!("did you mean `{right}`?")));
-    }
-    Ok(network)
-}
-
 /// Reads a DNS server: `ADDRESS` or `ADDRESS:PORT`, IPv6 with a port in brackets.
 pub(super) fn nameserver(word: &Word) -> Result<SocketAddr, Fault> {
     let text = word.text.as_str();
@@ -171,29 +130,6 @@ mod tests {
             assert_eq!(socket(&word(text)).ok(), want, "{text}");
         }
         assert!(socket(&word(&format!("unix:/{}", "x".repeat(107)))).is_err());
-    }
-
-    #[test]
-    fn networks_are_read_as_in_main_cf() {
-        let cases = [
-            ("127.0.0.0/8", Ok("127.0.0.0/8")),
-            ("[::1]/128", Ok("::1/128")),
-            ("::1", Ok("::1/128")),
-            ("2001:db8::/32", Ok("2001:db8::/32")),
-            ("192.0.2.1", Ok("192.0.2.1/32")),
-            ("192.0.2.1/24", Err(Some("did you mean `192.0.2.0/24`?"))),
-            ("[2001:db8::1]/32", Err(Some("did you mean `[2001:db8::]/32`?"))),
-            ("192.0.2.0/33", Err(None)),
-            ("192.0.2.0/+8", Err(None)),
-            ("!192.0.2.0/24", Err(None)),
-        ];
-        for (text, want) in cases {
-            let got = network(&word(text));
-            match want {
-                Ok(network) => assert_eq!(got.unwrap().to_string(), network),
-                Err(help) => assert_eq!(got.unwrap_err().help.as_deref(), help, "{text}"),
-            }
-        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! each with its exact place in the file (postconf(5), "restriction lists"; Postfix's mystrtokq()).
 
 use super::text::Text;
-use crate::origin::{Fault, Word};
+use crate::origin::{Fault, Origin, Word};
 
 /// From offsets in a decoded TOML string back to bytes of the file.
 pub(super) struct Offsets {
@@ -47,6 +47,34 @@ impl Offsets {
         let run = self.runs.partition_point(|(at, _)| *at <= decoded).saturating_sub(1);
         self.runs.get(run).map_or(0, |(at, byte)| byte + decoded.saturating_sub(*at))
     }
+}
+
+/// Where the pieces of a word stand that do not follow what is before them in the file, behind a line end or an escape.
+pub(super) fn pieces(word: &Word, text: &Text) -> Vec<(usize, Origin)> {
+    let start = text.byte(word.origin.line, word.origin.column);
+    let raw = text.text.get(start..).unwrap_or_default();
+    let mut pieces = Vec::new();
+    if raw.starts_with(&word.text) {
+        let ends = word.text.match_indices('\n').map(|(at, _)| at + 1);
+        pieces.extend(ends.map(|at| (at, text.origin(start + at))));
+        return pieces;
+    }
+    let (mut at, mut decoded) = (0, 0);
+    while decoded < word.text.len()
+        && let Some(c) = raw[at..].chars().next()
+    {
+        let (long, gives) = match c {
+            '\\' => escape(&raw[at..]),
+            // A line end is one character, however it is written.
+            '\r' => (1, 0),
+            c => (c.len_utf8(), c.len_utf8()),
+        };
+        (at, decoded) = (at + long, decoded + gives);
+        if long != gives || c == '\n' {
+            pieces.push((decoded, text.origin(start + at)));
+        }
+    }
+    pieces
 }
 
 /// How long an escape is in the file and how many bytes it gives (TOML 1.1).
@@ -154,7 +182,6 @@ fn word_length(text: &str) -> Result<usize, (usize, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origin::Origin;
     use toml::de::{DeTable, DeValue};
 
     /// The words of the first value of a file.

@@ -6,9 +6,10 @@ use crate::{
     greylist,
     origin::{Fault, Origin, Word},
     smtp::reply::{Reply, ReplyCode},
-    table::{AccessTable, action::MapCodes, domain_list::DomainList, texts::TextTable},
+    table::{
+        AccessTable, action::MapCodes, domain_list::DomainList, network_list::NetworkList, texts::TextTable,
+    },
 };
-use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -42,7 +43,7 @@ impl TempfailAction {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `mynetworks`.
-    pub mynetworks: Arc<[IpNet]>,
+    pub mynetworks: Arc<NetworkList>,
     /// `parent_domain_matches_subdomains`, as far as access tables go.
     pub parent_domain_matches_subdomains: bool,
     /// `recipient_delimiter`: each character of it; empty by default.
@@ -123,6 +124,8 @@ impl Settings {
 pub struct PolicyService {
     /// Time for one request. Default 10 s, below `decision_deadline`.
     pub time_limit: Duration,
+    /// `decision_deadline`, 20 s by default, which cuts every request off; for warnings only.
+    pub deadline: Duration,
     /// The action when there is no answer. Default `451 4.3.5 Server configuration problem`.
     pub default_action: Word,
 }
@@ -176,7 +179,7 @@ impl Codes {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            mynetworks: Arc::new([]),
+            mynetworks: Arc::default(),
             parent_domain_matches_subdomains: true,
             recipient_delimiter: String::new(),
             local_domains: Arc::default(),
@@ -198,6 +201,7 @@ impl Default for PolicyService {
     fn default() -> Self {
         Self {
             time_limit: Duration::from_secs(10),
+            deadline: Duration::from_secs(20),
             default_action: Word {
                 text: "451 4.3.5 Server configuration problem".to_owned(),
                 origin: Origin::builtin("default"),

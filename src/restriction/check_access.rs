@@ -2,7 +2,7 @@
 //! check_sender_access, check_recipient_access; access(5).
 
 use super::{
-    Kind, Parse, Restriction,
+    Ends, Kind, Parse, Restriction,
     args::{Arguments, Settings},
 };
 use crate::{
@@ -96,6 +96,14 @@ Postfix: leaves out faulty lines with a warning in its log; here: errors when
 the configuration is loaded, because nobody reads that warning.
 Postfix: a table alone in a class is checked as in the list that names the
 class; here: an error, because it would mean different things.
+Postfix: any code from 400 to 599 can be sent; here: 400 to 459 and 500 to
+559, and others are errors at load, because the library that speaks the milter
+protocol sends no others (RFC 5321 section 4.2.1 knows none).
+Postfix: a restriction list in braces answers 451 4.3.5 at the mail; here: an
+error at load, because it can never do what was meant.
+Postfix: what a repeated group of a regexp: table matched is what POSIX says,
+so $1 of /^(a*)*b@/ is aa for aab@; here: what Perl says, there nothing,
+because PCRE2 carries out both types of patterns, with a bounded effort.
 Postfix: the text that a pattern's group matched can be the action; here: only
 part of the action's text, because a client must not choose what is done.
 
@@ -250,6 +258,39 @@ impl Restriction for CheckAccess {
 
     fn amends(&self) -> Amends {
         self.table.amends()
+    }
+
+    fn ends(&self, event: Option<Event>) -> Ends {
+        let Some(says) = self.table.always() else { return Ends::Never };
+        let is_there = match self.subject {
+            Subject::Client => true,
+            Subject::Sender => event >= Some(Event::Mail),
+            Subject::Recipient => event == Some(Event::Rcpt),
+            // A client need not say HELO.
+            Subject::ReverseClient
+            | Subject::Helo
+            | Subject::SaslLogin
+            | Subject::Data
+            | Subject::EndOfData => false,
+        };
+        match says {
+            _ if !is_there => Ends::Never,
+            Says::Ok if self.subject == Subject::Recipient => Ends::PermitsOrdinary,
+            Says::Ok => Ends::Permits,
+            Says::Refuse(..) => Ends::Refuses,
+            Says::Class(class) if self.subject != Subject::Recipient => Ends::As(*class),
+            Says::Class(_)
+            | Says::Dunno
+            | Says::DeferIfPermit(_)
+            | Says::DeferIfReject(_)
+            | Says::Discard(_)
+            | Says::Hold(_)
+            | Says::Redirect(_)
+            | Says::Bcc(_)
+            | Says::Prepend { .. }
+            | Says::Remark(..)
+            | Says::Text(..) => Ends::Never,
+        }
     }
 }
 

@@ -55,6 +55,8 @@ Postfix: asks where the entry stands; here: last, because a service may write
 So an OK of the service does not save a mail that an entry behind it refuses.
 Postfix: asks again for each entry; here: entries of one service that would
 send the same request share one answer, because each request may count.
+Postfix: the port may be a name of services(5); here: a number, because the
+name may mean another port on another machine.
 Postfix: tries twice; here: again only if a connection kept from an earlier
 request turns out to be closed, because each request may count.
 explain does not ask, since it changes nothing.

@@ -18,6 +18,7 @@ use crate::{
         subject::Subject,
     },
     smtp::reply::{Enhanced, Reply, ReplyCode},
+    table::network_list::NetworkList,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -118,7 +119,7 @@ impl Whom {
 pub(super) struct Greylist {
     whom: Whom,
     settings: Arc<Settings>,
-    trusted: Arc<[ipnet::IpNet]>,
+    trusted: Arc<NetworkList>,
 }
 
 impl Restriction for Greylist {
@@ -208,7 +209,7 @@ impl Greylist {
         if request.session.tls.as_ref().is_some_and(|tls| tls.cert_subject.is_some()) {
             return Some("the client has a trusted certificate".to_owned());
         }
-        let network = self.trusted.iter().find(|network| network.contains(&address))?;
+        let network = self.trusted.find(address)?;
         Some(format!("{address} is in {network} of mynetworks"))
     }
 

@@ -43,7 +43,7 @@ pub mod topics;
 mod warn_if_reject;
 
 use crate::{
-    decision::action::{Action, Amends},
+    decision::action::{Action, Amends, ClassId},
     lookup::{Lookups, Pending, dnsxl::ListUse},
     origin::Fault,
     request::{Event, Request},
@@ -79,10 +79,27 @@ pub trait Restriction: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether nothing behind it in the list can ever be reached: `permit`, `reject`, `defer`.
-    fn ends_list(&self) -> bool {
-        false
+    /// Whether what stands behind it in the list can ever be reached, if the list runs at `event`; without one, at
+    /// whatever event it runs.
+    fn ends(&self, event: Option<Event>) -> Ends {
+        let _ = event;
+        Ends::Never
     }
+}
+
+/// Whether a restriction always ends its list, whatever the mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// It may go on.
+    Never,
+    /// It permits everything.
+    Permits,
+    /// It permits everything but recipients that choose their own way.
+    PermitsOrdinary,
+    /// It refuses everything.
+    Refuses,
+    /// As this class does.
+    As(ClassId),
 }
 
 /// How an entry of a kind is made from its words.

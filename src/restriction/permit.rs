@@ -1,6 +1,6 @@
 //! `permit`, of postconf(5).
 
-use super::{Kind, Parse, Restriction, args::Arguments};
+use super::{Ends, Kind, Parse, Restriction, args::Arguments};
 use crate::{
     decision::action::Action,
     lookup::{Lookups, Pending},
@@ -39,18 +39,21 @@ impl Restriction for Permit {
         Ok(Action::Ok)
     }
 
-    fn ends_list(&self) -> bool {
-        true
+    fn ends(&self, _: Option<Event>) -> Ends {
+        Ends::Permits
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Mail, rule, said, zone};
+    use crate::{
+        restriction::Ends,
+        testing::{Mail, rule, said, zone},
+    };
 
     #[test]
     fn it_says_ok_and_ends_the_list() {
         assert_eq!(said("permit", &Mail::new(), &zone("")), "ok");
-        assert!(rule("permit").ends_list());
+        assert_eq!(rule("permit").ends(None), Ends::Permits);
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     lookup::{Lookups, Pending},
     origin::Fault,
     request::{Event, Request},
+    table::network_list::NetworkList,
 };
-use ipnet::IpNet;
 use std::sync::Arc;
 
 const MANUAL: &str = "\
@@ -18,9 +18,14 @@ IPv4 address that came in IPv6 form (::ffff:192.0.2.1) counts as IPv4. It has
 no reply and asks nothing, so it cannot fail for a while. DUNNO for every
 other client.
 
-Postfix: mynetworks may also hold host names, !exceptions, files and tables;
-here: networks and addresses only, because a name costs a lookup for each mail
-and an exception is better said by check_client_access before it.
+mynetworks holds addresses, networks, !exceptions, the names of files with
+more of these, and cidr: tables, whose right-hand sides do not matter; the
+first that matches counts.
+
+Postfix: mynetworks may also hold host names and other tables; here: an error
+at load, because nobody should be trusted for a name.
+Postfix: leaves out a file that it cannot read; here: an error at load,
+because the networks in it would be missed.
 
 Example: client = [\"permit_mynetworks\", \"reject_unknown_client_hostname\"]
 ";
@@ -39,12 +44,12 @@ fn parse(arguments: &mut Arguments<'_>) -> Result<Box<dyn Restriction>, Fault> {
 }
 
 #[derive(Debug)]
-struct PermitMynetworks(Arc<[IpNet]>);
+struct PermitMynetworks(Arc<NetworkList>);
 
 impl Restriction for PermitMynetworks {
     fn check(&self, request: &Request<'_>, lookups: &mut Lookups<'_>) -> Result<Action, Pending> {
         let Some(address) = request.session.client.address else { return Ok(Action::Dunno) };
-        let Some(network) = self.0.iter().find(|network| network.contains(&address)) else {
+        let Some(network) = self.0.find(address) else {
             return Ok(Action::Dunno);
         };
         lookups.note(format!("{address} is in {network}"));
@@ -56,13 +61,14 @@ impl Restriction for PermitMynetworks {
 mod tests {
     use crate::{
         restriction::args::Settings,
+        table::network_list::NetworkList,
         testing::{Mail, said_with, zone},
     };
 
     #[test]
     fn addresses_in_mynetworks_pass() {
         let networks = ["127.0.0.0/8", "192.0.2.0/25", "198.51.100.7/32", "::1/128", "2001:db8::/32"];
-        let networks: Vec<ipnet::IpNet> = networks.map(|network| network.parse().unwrap()).into();
+        let networks: NetworkList = networks.iter().map(|network| network.parse().unwrap()).collect();
         let settings = Settings { mynetworks: networks.into(), ..Settings::default() };
         let cases = [
             ("127.0.0.1", "ok"),

@@ -1,7 +1,7 @@
 //! `reject` and `defer`, of postconf(5).
 
 use super::{
-    Kind, Parse, Restriction,
+    Ends, Kind, Parse, Restriction,
     args::{Arguments, Codes},
 };
 use crate::{
@@ -82,8 +82,8 @@ impl Restriction for Refusal {
         Ok(Action::Reject(subject.rejected(request, self.code, self.status, self.text)))
     }
 
-    fn ends_list(&self) -> bool {
-        true
+    fn ends(&self, _: Option<Event>) -> Ends {
+        Ends::Refuses
     }
 }
 
@@ -91,7 +91,7 @@ impl Restriction for Refusal {
 mod tests {
     use crate::{
         request::{Event, Stage},
-        restriction::args::Settings,
+        restriction::{Ends, args::Settings},
         smtp::reply::ReplyCode,
         testing::{Mail, rule, said, said_with, zone},
     };
@@ -128,6 +128,8 @@ mod tests {
 
     #[test]
     fn nothing_behind_them_is_reached() {
-        assert!(rule("reject").ends_list() && rule("defer").ends_list());
+        for name in ["reject", "defer"] {
+            assert_eq!(rule(name).ends(None), Ends::Refuses, "{name}");
+        }
     }
 }

@@ -54,6 +54,8 @@ Postfix: shows the first string of a TXT record (up to 3.7); here: all of
 them, because Postfix does so since.
 Postfix: tries the list without its filter in rbl_reply_maps since 3.10;
 here: always, because it is what one expects.
+Postfix: takes its default reply in place of a faulty template in
+rbl_reply_maps; here: an error at load, because nobody reads the warning.
 Postfix: $localtime is in local time; here: in UTC, because a decision knows
 no time zone.
 

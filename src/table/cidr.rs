@@ -1,8 +1,8 @@
 //! `cidr:` tables: networks in file order (cidr_table(5)).
 
 use super::{
-    Source, lines,
-    lines::Line,
+    Source,
+    lines::{Line, Text},
     right_hand,
     rules::{Begin, Builder, INDENTED, Rules, begin, negation},
     template::Groups,
@@ -28,12 +28,12 @@ impl Pattern {
     }
 }
 
-/// Reads a file.
+/// Reads the rules.
 ///
 /// Postfix: leaves out rules with faults; here: errors, because a rule that is left out lets through what it refuses.
-pub fn parse(file: &str, text: &str, source: &mut dyn Source) -> Rules<Pattern> {
+pub fn parse(text: Text<'_>, source: &mut dyn Source) -> Rules<Pattern> {
     let mut rules = Builder::default();
-    lines::each(file, text, source, |line, source| match begin(line) {
+    text.each(source, |line, source| match begin(line) {
         Begin::EndIf => rules.close(line, source),
         Begin::If(length) => {
             let pattern = pattern(line, length, source).and_then(|(pattern, rest)| {

@@ -18,7 +18,7 @@ const HELP: &str = "write `inline:{ example.net=OK, { example.com = REJECT go aw
 /// # Errors
 /// When the braces around the table are missing. Faults within go to `source`.
 pub fn parse(word: &Word, source: &mut dyn Source) -> Result<Fixed, Fault> {
-    let line = Line::of_word(word);
+    let line = Line::of_table(word, source);
     let start = word.text.find(':').map_or(0, |colon| colon + 1);
     let span = line.trim(start..line.text.len());
     let braced = line.text[span.clone()].strip_prefix('{').and_then(|text| text.strip_suffix('}'));

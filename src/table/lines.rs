@@ -23,10 +23,28 @@ struct Mark {
 }
 
 impl Line {
-    /// A word of the configuration as a line of its own, for `inline:` and `static:`.
+    /// A word as a line of its own.
     pub fn of_word(word: &Word) -> Self {
         let Origin { file, line, column } = word.origin.clone();
         Self { file, text: word.text.clone(), marks: vec![Mark { at: 0, line, column }] }
+    }
+
+    /// A table that stands in the configuration as a line of its own.
+    pub fn of_table(word: &Word, source: &dyn Source) -> Self {
+        let mut line = Self::of_word(word);
+        let pieces = source.pieces(word).into_iter();
+        line.marks.extend(pieces.map(|(at, Origin { line, column, .. })| Mark { at, line, column }));
+        line
+    }
+
+    /// A part of the line as a line of its own, without line ends.
+    pub fn part(&self, span: Range<usize>) -> Self {
+        let Origin { line, column, .. } = self.origin(span.start);
+        let first = Mark { at: 0, line, column };
+        let within = self.marks.iter().filter(|mark| mark.at > span.start && mark.at < span.end);
+        let marks = within.map(|mark| Mark { at: mark.at - span.start, ..*mark });
+        let text = self.text[span.clone()].replace(['\r', '\n'], " ");
+        Self { file: self.file.clone(), text, marks: [first].into_iter().chain(marks).collect() }
     }
 
     /// Where the character at a byte of the text stands in the file.
@@ -66,6 +84,31 @@ impl Line {
     }
 }
 
+/// What a table is read from.
+#[derive(Debug)]
+pub enum Text<'a> {
+    /// A file, and what it holds.
+    File(&'a str, String),
+    /// The rules of an inline table.
+    Lines(Vec<Line>),
+}
+
+impl Text<'_> {
+    /// Gives each logical line to `each`, as [`each`] does.
+    pub fn each(self, source: &mut dyn Source, mut given: impl FnMut(&Line, &mut dyn Source)) {
+        match self {
+            Self::File(file, text) => each(file, &text, source, given),
+            Self::Lines(lines) => {
+                for line in &lines {
+                    if is_plain(line, source) {
+                        given(line, source);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Gives each logical line of a file to `each`. Comments and empty lines are left out, also between a line and its
 /// continuation. What no table can hold is reported here: a line that continues nothing, and control characters.
 ///
@@ -78,13 +121,20 @@ pub fn each(file: &str, text: &str, source: &mut dyn Source, mut each: impl FnMu
             let fault =
                 line.error(start..line.text.len(), "a line that begins with a blank continues nothing");
             source.fault(fault.help("remove the blanks at its beginning"));
-        } else if let Some((at, c)) = line.text.char_indices().find(|(_, c)| c.is_control() && *c != '\t') {
-            let message = format!("control character U+{:04X}", u32::from(c));
-            source.fault(line.error(at..at + c.len_utf8(), message));
-        } else {
+        } else if is_plain(&line, source) {
             each(&line, source);
         }
     }
+}
+
+/// Whether no control character stands in a line.
+fn is_plain(line: &Line, source: &mut dyn Source) -> bool {
+    let Some((at, c)) = line.text.char_indices().find(|(_, c)| c.is_control() && *c != '\t') else {
+        return true;
+    };
+    let message = format!("control character U+{:04X}", u32::from(c));
+    source.fault(line.error(at..at + c.len_utf8(), message));
+    false
 }
 
 /// The lines of a file with their numbers, without line ends and a byte order mark, only those that say something.

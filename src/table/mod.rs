@@ -1,6 +1,7 @@
 //! Access tables in Postfix's notation: their back ends, the search order of access(5), and the entries' actions.
 
 pub mod action;
+mod braces;
 pub mod cidr;
 pub mod domain_list;
 pub mod ere;
@@ -10,6 +11,7 @@ mod keys;
 pub mod lines;
 #[cfg(test)]
 pub(crate) mod memory;
+pub mod network_list;
 pub mod pattern;
 pub mod regexp;
 pub mod right_hand;
@@ -24,7 +26,7 @@ use crate::{
     origin::{Fault, Origin, Word},
     request::{Request, subject::Subject},
 };
-use action::{Entry, MapCodes};
+use action::{Entry, MapCodes, Says};
 use hash::Fixed;
 use pattern::{GaveUp, Pattern};
 use rules::Rules;
@@ -46,6 +48,13 @@ pub trait Source {
 
     /// `parent_domain_matches_subdomains`, for warnings about keys that can never match.
     fn parents(&self) -> bool;
+
+    /// Where the pieces of a word stand that do not follow what is before them in the file: behind a line end or an
+    /// escape. Each begins at a byte of the word, in order.
+    fn pieces(&self, word: &Word) -> Vec<(usize, Origin)> {
+        let _ = word;
+        Vec::new()
+    }
 
     /// Whether the values are texts and no actions.
     fn values_are_texts(&self) -> bool {
@@ -96,6 +105,14 @@ impl AccessTable {
         let mut table = Self { content: types::load(word, source)?, amends: Amends::default() };
         table.amends = table.entries().fold(Amends::default(), |amends, entry| amends.union(entry.amends()));
         Ok(table)
+    }
+
+    /// What it says of every key, if it is static.
+    pub fn always(&self) -> Option<&Says> {
+        match &self.content {
+            Content::Static(entry) => Some(&entry.says),
+            Content::Fixed(_) | Content::Networks(_) | Content::Patterns(_) | Content::Nothing => None,
+        }
     }
 
     /// Which changes of a message its entries may ask for.
@@ -244,7 +261,9 @@ mod tests {
             let mut memory = Memory::default();
             let mut tables: Vec<_> =
                 ["hash", "texthash", "cidr", "regexp", "pcre"].map(|kind| memory.load(kind, &text)).into();
-            for text in [format!("inline:{{{text}}}"), format!("inline:{text}"), format!("static:{text}")] {
+            let inline = ["inline", "cidr", "regexp", "pcre"].map(|kind| format!("{kind}:{{{text}}}"));
+            let more = [format!("inline:{text}"), format!("pcre:{{{{{text}}}}}"), format!("static:{text}")];
+            for text in inline.into_iter().chain(more) {
                 tables.extend(AccessTable::load(&word(&text), &mut memory));
             }
             for table in &tables {

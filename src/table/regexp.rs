@@ -1,8 +1,8 @@
 //! `regexp:` and `pcre:` tables: patterns in file order (regexp_table(5), pcre_table(5)).
 
 use super::{
-    Source, lines,
-    lines::Line,
+    Source,
+    lines::{Line, Text},
     pattern::{Notation, Pattern},
     right_hand,
     rules::{Begin, Builder, INDENTED, Rules, begin, negation},
@@ -11,12 +11,12 @@ use super::{
 use crate::origin::Fault;
 use std::ops::Range;
 
-/// Reads a file.
+/// Reads the rules.
 ///
 /// Postfix: leaves out rules with faults; here: errors, because a rule that is left out lets through what it refuses.
-pub fn parse(file: &str, text: &str, notation: Notation, source: &mut dyn Source) -> Rules<Pattern> {
+pub fn parse(text: Text<'_>, notation: Notation, source: &mut dyn Source) -> Rules<Pattern> {
     let mut rules = Builder::default();
-    lines::each(file, text, source, |line, source| match begin(line) {
+    text.each(source, |line, source| match begin(line) {
         Begin::EndIf => rules.close(line, source),
         Begin::If(length) => {
             let pattern = pattern(line, length, notation).and_then(|(pattern, rest)| {

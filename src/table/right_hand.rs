@@ -129,6 +129,11 @@ fn other(line: &Line, span: Range<usize>, word: &str, source: &mut dyn Source) -
         let fault = line.error(start..end, "a table cannot stand inside an access table");
         return Err(fault.help("put the check into a class below [classes] and write the class's name here"));
     }
+    if let Some(brace) = value.find('{') {
+        let brace = span.start + brace;
+        let fault = line.error(brace..brace + 1, "a restriction list in an access table takes no braces");
+        return Err(fault.help("write its entries without them, or put them into a class below [classes]"));
+    }
     if let Some(near) = near(word) {
         let fault = line.error(word_span, format!("unknown action `{word}`"));
         return Err(fault.help(format!("did you mean `{near}`?")));
@@ -304,6 +309,12 @@ mod tests {
             ),
             ("check_client_access hash:/x, reject", format!("t:7:21+7 error: {CLASS}")),
             ("hash:/x", format!("t:7:1+7 error: {CLASS}")),
+            (
+                "{ reject, permit }",
+                "t:7:1+1 error: a restriction list in an access table takes no braces \
+                 (write its entries without them, or put them into a class below [classes])"
+                    .to_owned(),
+            ),
             (
                 "FILTER smtp:x",
                 "t:7:1+6 error: a milter cannot set a content filter, so `FILTER` is not possible \

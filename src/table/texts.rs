@@ -95,6 +95,10 @@ impl Source for Texts<'_> {
         self.0.parents()
     }
 
+    fn pieces(&self, word: &Word) -> Vec<(usize, Origin)> {
+        self.0.pieces(word)
+    }
+
     fn values_are_texts(&self) -> bool {
         true
     }

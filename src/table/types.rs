@@ -1,10 +1,10 @@
 //! The types of tables: the word before the colon (postconf -m, DATABASE_README).
 
 use super::{
-    Content, Source, cidr,
+    Content, Source, braces, cidr,
     hash::{Duplicates, Fixed},
     inline,
-    lines::Line,
+    lines::{Line, Text},
     pattern::Notation,
     regexp, right_hand,
     template::Groups,
@@ -52,7 +52,7 @@ pub(super) fn load(word: &Word, source: &mut dyn Source) -> Result<Content, Faul
         "texthash" => {
             Content::Fixed(Fixed::parse(name, &read(word, name, source)?, Duplicates::Refuse, source))
         }
-        "cidr" => Content::Networks(cidr::parse(name, &read(word, name, source)?, source)),
+        "cidr" => Content::Networks(cidr::parse(rules(word, name, source)?, source)),
         "regexp" => patterns(word, name, Notation::Regexp, source)?,
         "pcre" => patterns(word, name, Notation::Pcre, source)?,
         "inline" => Content::Fixed(inline::parse(word, source)?),
@@ -62,7 +62,7 @@ pub(super) fn load(word: &Word, source: &mut dyn Source) -> Result<Content, Faul
                     .error("a static table without an action")
                     .help("write `static:REJECT`, for example"));
             }
-            let line = Line::of_word(word);
+            let line = Line::of_table(word, source);
             let span = kind.len() + 1..line.text.len();
             let entry = right_hand::parse(&line, unbraced(&line, span), Groups::Plain, source);
             entry.map_or(Content::Nothing, Content::Static)
@@ -72,7 +72,15 @@ pub(super) fn load(word: &Word, source: &mut dyn Source) -> Result<Content, Faul
 }
 
 fn patterns(word: &Word, name: &str, notation: Notation, source: &mut dyn Source) -> Result<Content, Fault> {
-    Ok(Content::Patterns(regexp::parse(name, &read(word, name, source)?, notation, source)))
+    Ok(Content::Patterns(regexp::parse(rules(word, name, source)?, notation, source)))
+}
+
+/// The rules of a table: those in the braces behind its type, or a file's.
+fn rules<'a>(word: &Word, name: &'a str, source: &mut dyn Source) -> Result<Text<'a>, Fault> {
+    match braces::rules(word, source) {
+        Some(rules) => rules,
+        None => Ok(Text::File(name, read(word, name, source)?)),
+    }
 }
 
 fn read(word: &Word, path: &str, source: &mut dyn Source) -> Result<String, Fault> {

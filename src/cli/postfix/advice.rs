@@ -35,7 +35,7 @@ pub(super) fn lines(document: &Document, main_cf: &MainCf, classes: &[String]) -
         );
         for list in &shrunk {
             page.main_cf(&format!("{} =", list.parameter));
-            list.entries.iter().for_each(|entry| page.main_cf(&format!("    {entry}")));
+            list.entries.iter().for_each(|entry| page.main_cf(&format!("    {}", in_main_cf(entry))));
         }
     }
     let others = ["smtpd_relay_restrictions", "smtpd_etrn_restrictions"];
@@ -119,6 +119,12 @@ fn kept(entries: &[Entry]) -> Vec<&str> {
         needed.map(|entry| entry.keep.as_str()).filter(|keep| !keep.is_empty()).collect();
     kept.dedup();
     kept
+}
+
+/// An entry as main.cf takes it: there a `$` that belongs to an inline table stands twice.
+fn in_main_cf(entry: &str) -> String {
+    let (head, table) = entry.split_at(entry.find('{').unwrap_or(entry.len()));
+    format!("{head}{}", table.replace('$', "$$"))
 }
 
 /// The lines of the advice.

@@ -154,7 +154,7 @@ impl Document {
         let table = format!(":{}", origin.file);
         let active = places.iter().filter(|(_, place)| {
             self.text_of(*place)
-                .is_some_and(|text| text.split([' ', ',', '}']).any(|word| word.ends_with(&table)))
+                .is_some_and(|text| text.split([' ', ',', '}']).any(|word| names(word, &table)))
         });
         active.map(|(_, place)| *place).collect()
     }
@@ -187,6 +187,11 @@ impl Document {
         *off = Some(reason.to_owned());
         true
     }
+}
+
+/// Whether a word names a table's file, with `table` the file behind a colon; in mynetworks it stands alone.
+fn names(word: &str, table: &str) -> bool {
+    word.ends_with(table) || word.trim_start_matches('!') == &table[1..]
 }
 
 /// A diagnostic as the end of a sentence; what stands in a table carries its place.

@@ -73,7 +73,7 @@ impl Lists<'_> {
             }
             for mut entry in self.entry(word, next.unwrap_or_default(), bare) {
                 if warn {
-                    prefix(&mut entry);
+                    prefix(&mut entry, word);
                 }
                 entries.push(entry);
             }
@@ -192,7 +192,10 @@ fn may_permit(name: &str) -> bool {
 fn unset(written: &str) -> Option<&str> {
     // Right-hand sides of inline: tables may hold a `$` of their own.
     let bare = written.split('{').next().unwrap_or_default();
-    let at = bare.find('$').or_else(|| written.find("${"))?;
+    // A number is what a pattern's group matched.
+    let named = |at: &usize| !written[at + 2..].starts_with(|c: char| c.is_ascii_digit());
+    let braced = || written.match_indices("${").map(|(at, _)| at).find(named);
+    let at = bare.find('$').or_else(braced)?;
     written[at..].split([' ', ',', ':', '/']).next()
 }
 
@@ -242,7 +245,14 @@ fn absent(entry: Entry, name: &str) -> Entry {
     Entry { off: Some(format!("Stays in main.cf: {why}{more}.")), ..entry }
 }
 
-fn prefix(entry: &mut Entry) {
+/// Puts `warn_if_reject` before an entry.
+fn prefix(entry: &mut Entry, name: &str) {
+    if let Some(Elsewhere { why, .. }) = elsewhere::elsewhere(name)
+        && entry.off.as_ref().is_some_and(|off| off.starts_with("Stays in main.cf: "))
+    {
+        // What to set in its place would refuse where this only warns.
+        entry.off = Some(format!("Stays in main.cf: {why}."));
+    }
     for text in [&mut entry.text, &mut entry.keep].into_iter().chain(&mut entry.was) {
         if !text.is_empty() {
             *text = format!("warn_if_reject {}", mem::take(text));
@@ -300,6 +310,10 @@ mod tests {
             (
                 "check_client_access inline:{ a = OK, b=$x }",
                 vec![("check_client_access inline:{ a = OK, b=$x }", "")],
+            ),
+            (
+                "check_client_access proxy:pcre:{{/^a(.)$/ REJECT ${1}}}, permit",
+                vec![("check_client_access pcre:{{/^a(.)$/ REJECT ${1}}}", ""), ("permit", "")],
             ),
         ];
         for (value, want) in cases {

@@ -58,7 +58,13 @@ pub(super) fn read(word: &Word, defaults: &PolicyService) -> Result<(Argument, V
         let name = &line.text[name_span.clone()];
         let value = line.text[value_span.clone()].to_owned();
         match name {
-            "timeout" => argument.time_limit = duration(&line, value_span)?,
+            "timeout" => {
+                argument.time_limit = duration(&line, value_span.clone())?;
+                if argument.time_limit >= defaults.deadline {
+                    let message = "decision_deadline is not longer, and cuts the request off";
+                    warnings.push(line.warning(value_span, message).help("set it below decision_deadline"));
+                }
+            }
             "default_action" => {
                 let origin = line.origin(value_span.start);
                 argument.default_action = Word { text: value, origin };
@@ -85,7 +91,7 @@ fn elements(text: &str) -> Vec<Range<usize>> {
     while let Some(skip) = text[at..].find(|c| !separator(c)) {
         let start = at + skip;
         if text[start..].starts_with('{')
-            && let Some(length) = text[start..].find('}')
+            && let Some(length) = closing(&text[start..])
         {
             parts.push(start + 1..start + length);
             at = start + length + 1;
@@ -95,6 +101,19 @@ fn elements(text: &str) -> Vec<Range<usize>> {
         parts.push(start..at);
     }
     parts
+}
+
+/// Where the brace with which a text begins is closed.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    text.char_indices().find_map(|(at, c)| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (depth == 0).then_some(at)
+    })
 }
 
 fn service(line: &Line, span: Range<usize>) -> Result<Endpoint, Fault> {
@@ -115,6 +134,10 @@ fn service(line: &Line, span: Range<usize>) -> Result<Endpoint, Fault> {
         Some(("unix", path)) => Ok(Endpoint::Unix(path.into())),
         Some(("inet", place)) => match inet(place) {
             Some(endpoint) => Ok(endpoint),
+            None if is_service_name(place) => error(
+                format!("`{text}`: the port is a name"),
+                "write its number, as `getent services` shows it",
+            ),
             None => error(format!("`{text}` is no policy service"), HELP),
         },
         Some(_) | None => error(format!("`{text}` is no policy service"), HELP),
@@ -134,6 +157,13 @@ fn inet(place: &str) -> Option<Endpoint> {
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     let port = port.parse().ok().filter(|port| digits && *port != 0)?;
     Some(Endpoint::Inet { host: host.into(), port })
+}
+
+/// Whether what should be a port is a name of services(5).
+fn is_service_name(place: &str) -> bool {
+    let port = place.rsplit(':').next().unwrap_or_default();
+    port.starts_with(|c: char| c.is_ascii_lowercase())
+        && port.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// Whether a path leads into `private/` of a Postfix queue directory.

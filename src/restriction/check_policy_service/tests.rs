@@ -107,7 +107,12 @@ fn faulty_arguments_name_their_place_and_the_way_out() {
         ("", format!("23+1 error: the braces hold no service {NO}")),
         ("postgrey", format!("23+8 error: `postgrey` is no policy service {NO}")),
         ("tcp:1.2.3.4:5", format!("23+13 error: `tcp:1.2.3.4:5` is no policy service {NO}")),
-        ("inet:localhost:policy", format!("23+21 error: `inet:localhost:policy` is no policy service {NO}")),
+        (
+            "inet:localhost:policy",
+            "23+21 error: `inet:localhost:policy`: the port is a name (write its number, as `getent services` \
+             shows it)"
+                .to_owned(),
+        ),
         ("inet:::1:25", format!("23+11 error: `inet:::1:25` is no policy service {NO}")),
         ("inet:a:0", format!("23+8 error: `inet:a:0` is no policy service {NO}")),
         ("inet:a:+5", format!("23+9 error: `inet:a:+5` is no policy service {NO}")),

@@ -106,7 +106,7 @@ fn trusted_clients_and_whitelists_are_not_asked_for() {
         s.clients.read("c", "white.example\n198.51.100", &mut faults);
         s.recipients.read("r", "postmaster@", &mut faults);
     });
-    settings.mynetworks = vec!["203.0.113.0/24".parse().unwrap()].into();
+    settings.mynetworks = Arc::new(["203.0.113.0/24".parse().unwrap()].into_iter().collect());
     let mut login = Mail::new();
     login.session.login = Some(Login { method: "PLAIN".to_owned(), name: "bob".to_owned() });
     let mut certificate = Mail::new();
