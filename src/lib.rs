@@ -13,7 +13,7 @@
 //! # Layers
 //!
 //! ```text
-//! L0 smtp  time  origin             the vocabulary of RFC 5321, units, where a setting was written
+//! L0 smtp  time  origin  counter    the vocabulary of RFC 5321, units, where a setting was written, numbers that grow
 //! L1 request  lookup  decision      the view given to rules; questions and answers; the record of a decision
 //! L2 table  greylist                access tables in Postfix's notation; what the rows of the greylist mean
 //! L3 restriction                    one file per restriction or family, and the registry
@@ -46,6 +46,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod counter;
 pub mod decision;
 pub mod dns;
 pub mod greylist;

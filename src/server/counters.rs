@@ -1,39 +1,12 @@
 //! What the server counts. Every swallowed error has its counter here; `all` names them for whoever prints them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+pub use crate::counter::Counter;
 
-/// One number that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+crate::counter::counters! {
+    /// The server's counters since its start.
+    #[derive(Debug, Default)]
+    pub struct Counters of Counter, named "";
 
-impl Counter {
-    /// Adds one.
-    pub fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The number now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The server's counters since its start.
-        #[derive(Debug, Default)]
-        pub struct Counters { $($(#[$doc])* pub $name: Counter,)* }
-
-        impl Counters {
-            /// Every counter with its name.
-            pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name.get()),)*].into_iter()
-            }
-        }
-    };
-}
-
-counters! {
     /// Connections of the MTA.
     sessions,
     /// Sessions that were exempt because they did not come by SMTP.
