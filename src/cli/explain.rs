@@ -203,6 +203,7 @@ impl<'a> Dialogue<'a> {
             recipient,
             now,
             carried: &self.carried,
+            exemption: None,
         };
         let answerer = self.running.answerer.reading_only();
         let decision = decide::decide(policy, &request, &answerer, deadline(self.running)).await;

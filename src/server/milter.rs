@@ -282,6 +282,7 @@ impl Server {
             recipient,
             now,
             carried,
+            exemption: None,
         };
         let decision = decide::decide(policy, &request, &running.answerer, deadline).await?;
         let observed = running.config.mode == Mode::Observe;
