@@ -158,7 +158,7 @@ fn named(text: &str) -> Result<String, ValueError> {
 
 fn mailbox(text: &str) -> Result<String, ValueError> {
     let read = Address::new(text).internal();
-    let usable = |c: char| !c.is_control() && !(c.is_whitespace() && c != ' ');
+    let usable = |c: char| c == ' ' || !(c.is_control() || c.is_whitespace());
     match read.rsplit_once('@') {
         Some((_, domain)) if domain::valid_utf8_hostname(domain) && read.chars().all(usable) => Ok(read),
         _ if Domain::for_query(text).is_some() => {

@@ -2,7 +2,10 @@
 
 use super::{Exit, Failure};
 use crate::{
-    config::{settings::Config, source::Source},
+    config::{
+        settings::Config,
+        source::{Source, allow_file},
+    },
     log::Log,
     server::{Server, listener::Bound},
     store::sqlite::SqliteStore,
@@ -93,6 +96,7 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
     let socket = bound.name(&config.socket);
     let server = Server::new(config, Arc::new(SystemClock))
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;
+    server.allowances().open(&allow_file());
     info!("mailward {} listens on {socket}, configuration: {source}", env!("CARGO_PKG_VERSION"));
     notify(&[NotifyState::Ready]);
     if !crate::log::to_journal() {
@@ -100,6 +104,8 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
         let _ = out.write_all(super::attach::hint(&socket, &source).as_bytes()).and_then(|()| out.flush());
     }
     let result = server.serve(bound, signals.until_stop(&server, &source, log)).await;
+    // How often exemptions were used is written down.
+    server.allowances().look().await;
     for (name, count) in server.counted().into_iter().filter(|(_, count)| *count > 0) {
         info!("counted since the start: {name} = {count}");
     }

@@ -56,6 +56,11 @@ impl Greylist {
     }
 }
 
+/// The file of the exemptions, below the state directory.
+pub fn allow_file() -> PathBuf {
+    store_directory().join(crate::allow::FILE)
+}
+
 /// Where what mailward writes is kept: systemd's directory, that of an installed mailward, or the user's own.
 fn store_directory() -> PathBuf {
     if env::var_os("STATE_DIRECTORY").is_none() && Path::new(DEFAULT_FILE).exists() {

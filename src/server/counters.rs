@@ -37,6 +37,8 @@ crate::counter::counters! {
     decisions_reject,
     /// Decisions that dropped the message.
     decisions_discard,
+    /// Decisions in which an exemption let mail past a list.
+    decisions_exempted,
     /// Lookups that the deadline turned into temporary failures.
     lookups_timed_out,
     /// Mails that were deferred by the greylist.
@@ -45,6 +47,10 @@ crate::counter::counters! {
     greylist_unavailable,
     /// Messages of authenticated users whose recipients the greylist's store could not remember.
     greylist_not_learnt,
+    /// Times that the file of the exemptions could not be used; those in force stay.
+    allow_faults,
+    /// Times that the file of the exemptions could be used again.
+    allow_recoveries,
     /// Lookups that were not asked, since their DNS list is set aside.
     lookups_set_aside,
     /// Times that a DNS list was set aside.

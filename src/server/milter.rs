@@ -284,6 +284,9 @@ impl Server {
             carried,
             exemption: None,
         };
+        let exemptions = self.allowances.snapshot();
+        let exemption = exemptions.find(&request).map(|exempt| &exempt.written);
+        let request = Request { exemption, ..request };
         let decision = decide::decide(policy, &request, &running.answerer, deadline).await?;
         let observed = running.config.mode == Mode::Observe;
         if let Some((_, Greylisted::Waits { .. })) = decision.greylisted() {
@@ -296,6 +299,7 @@ impl Server {
         }
         info!("{}", LogLine { decision: &decision, observed });
         reply::count(&decision, &self.counters);
+        self.allowances.count(&exemptions, &request, &decision);
         debug!("{}", RecordLine(&decision));
         Ok(Some(decision))
     }

@@ -1,5 +1,6 @@
 //! The milter server: listener, callbacks, reload and graceful shutdown.
 
+pub mod allow;
 pub mod answer;
 mod connection;
 mod conversation;
@@ -23,6 +24,7 @@ use crate::{
     store::sqlite::SqliteStore,
     time::{Clock, Timestamp},
 };
+use allow::Allowances;
 use answer::Answerer;
 use counters::Counters;
 use drain::Drain;
@@ -77,6 +79,7 @@ pub struct Server {
     counters: Arc<Counters>,
     /// Shared over reloads; its file is opened when a policy greylists.
     greylist: Arc<SqliteStore>,
+    allowances: Allowances,
     clock: Arc<dyn Clock>,
     next: AtomicU32,
 }
@@ -95,7 +98,8 @@ impl Server {
         let running = RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone()));
         // Another process has another beginning, so that names differ over a restart within one second.
         let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
-        Ok(Arc::new(Self { running, counters, greylist, clock, next }))
+        let allowances = Allowances::new(counters.clone());
+        Ok(Arc::new(Self { running, counters, greylist, allowances, clock, next }))
     }
 
     /// The configuration in force for new sessions.
@@ -113,6 +117,11 @@ impl Server {
     /// Everything counted since the start, that of the resolver too.
     pub fn counted(&self) -> Vec<(&'static str, u64)> {
         self.counters.all().chain(self.running().dns.counters().all()).collect()
+    }
+
+    /// The exemptions.
+    pub fn allowances(&self) -> &Allowances {
+        &self.allowances
     }
 
     /// What was counted since the start.

@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 impl Server {
     /// Reloads. The work is done beside the traffic.
     pub async fn reload(self: &Arc<Self>, source: &Source) {
+        self.allowances.look().await;
         let name = source.to_string();
         let source = source.clone();
         let Ok(loaded) = tokio::task::spawn_blocking(move || source.load()).await else {

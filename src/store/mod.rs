@@ -1,5 +1,6 @@
 //! Where the greylist is kept. One trait, so that several mail servers may share one store later.
 
+pub mod allow;
 mod networks;
 pub mod sqlite;
 
