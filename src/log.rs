@@ -20,7 +20,18 @@ const QUEUE_LINES: usize = 10_000;
 /// The running log. It writes what is queued when it is dropped.
 pub struct Log {
     _worker: WorkerGuard,
-    dropped: ErrorCounter,
+    drops: Drops,
+}
+
+/// How many lines the log dropped, for whoever shows it.
+#[derive(Clone, Debug)]
+pub struct Drops(ErrorCounter);
+
+impl Drops {
+    /// The lines since the start.
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.0.dropped_lines()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Log {
@@ -31,7 +42,7 @@ impl Log {
             .buffered_lines_limit(QUEUE_LINES)
             .thread_name("log")
             .finish(io::stderr());
-        let dropped = writer.error_counter();
+        let drops = Drops(writer.error_counter());
         let format = if to_journal() { Format::Journal } else { Format::Plain };
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(if verbose { Level::DEBUG } else { Level::INFO })
@@ -40,12 +51,12 @@ impl Log {
             .finish();
         // A second start, as in tests that run the program's parts in one process, keeps the first log.
         let _ = tracing::subscriber::set_global_default(subscriber);
-        Self { _worker: worker, dropped }
+        Self { _worker: worker, drops }
     }
 
     /// How many lines were dropped because the log took none.
-    pub fn dropped(&self) -> usize {
-        self.dropped.dropped_lines()
+    pub fn drops(&self) -> &Drops {
+        &self.drops
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod attach;
 mod check_config;
+mod control;
 mod explain;
 mod greylist;
 mod postfix;
+mod probe;
 mod restrictions;
 mod restrictions_man;
 mod run;
+mod status;
 
 use clap::{Parser, Subcommand};
 use std::{
@@ -33,6 +36,7 @@ enum Command {
     Greylist(greylist::Args),
     Postfix(postfix::Args),
     Restrictions(restrictions::Args),
+    Status(status::Args),
 }
 
 /// How a command ended: the codes of sysexits.h that mailward uses.
@@ -40,6 +44,12 @@ enum Command {
 pub enum Exit {
     /// 0
     Success,
+    /// 1, of a monitoring plugin: something is wrong, but mail is served.
+    Warning,
+    /// 2, of a monitoring plugin: mail is not served.
+    Critical,
+    /// 3, of a monitoring plugin: it could not be found out.
+    Unknown,
     /// 64, EX_USAGE: the command line is wrong.
     Usage,
     /// 65, EX_DATAERR: what was given gives nothing that works.
@@ -59,6 +69,9 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
             Self::Usage => 64,
             Self::Data => 65,
             Self::Unavailable => 69,
@@ -130,6 +143,7 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Greylist(args) => buffered(out, |out| ended(greylist::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
+        Command::Status(args) => buffered(out, |out| status::run(&args, out)),
     }
 }
 

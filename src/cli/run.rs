@@ -7,14 +7,14 @@ use crate::{
         source::{Source, allow_file},
     },
     log::Log,
-    server::{Server, listener::Bound},
+    server::{Server, control::Control, life::Introduction, listener::Bound},
     store::sqlite::SqliteStore,
     time::SystemClock,
 };
 use clap::Args as ClapArgs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
-use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, io::Write, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -103,13 +103,33 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
         // A closed standard output is no reason not to serve.
         let _ = out.write_all(super::attach::hint(&socket, &source).as_bytes()).and_then(|()| out.flush());
     }
+    let introduction = Introduction { socket, source: source.to_string(), drops: Some(log.drops().clone()) };
+    server.life().introduce(introduction);
+    let control = control(&server).await;
     let result = server.serve(bound, signals.until_stop(&server, &source, log)).await;
+    if let Some(control) = control {
+        control.abort();
+        // Its file is gone when it has ended.
+        let _ = control.await;
+    }
     // How often exemptions were used is written down.
     server.allowances().look().await;
     for (name, count) in server.counted().into_iter().filter(|(_, count)| *count > 0) {
         info!("counted since the start: {name} = {count}");
     }
     result.map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot serve: {e}")))
+}
+
+/// Serves the control socket beside the mail, which does not depend on it.
+async fn control(server: &Arc<Server>) -> Option<JoinHandle<Infallible>> {
+    let path = server.running().config.control_socket.located()?;
+    match Control::bind(&path).await {
+        Ok(control) => Some(tokio::spawn(control.serve(server.clone()))),
+        Err(e) => {
+            warn!("`mailward status` gets no answer: {e}");
+            None
+        }
+    }
 }
 
 /// The signals that the server obeys.
@@ -159,8 +179,8 @@ impl Signals {
                         notify(&[NotifyState::Watchdog]);
                     }
                     server.refresh_resolver();
-                    if log.dropped() > dropped {
-                        dropped = log.dropped();
+                    if log.drops().count() > dropped {
+                        dropped = log.drops().count();
                         warn!("the log takes nothing: {dropped} lines dropped since the start");
                     }
                 }

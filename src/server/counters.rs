@@ -64,6 +64,9 @@ crate::counter::counters! {
     /// Table searches that gave up, because a pattern took too much effort, and tables and policy services that say
     /// something impossible.
     configuration_faults,
+    /// Connections to the control socket and to the listener of the metrics that failed, were too slow, or asked for
+    /// nothing that there is.
+    control_errors,
     /// Changes of messages that the MTA does not let us make.
     amendments_unavailable,
     /// Replies that the milter library refused: a bug.

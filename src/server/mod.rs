@@ -3,17 +3,20 @@
 pub mod allow;
 pub mod answer;
 mod connection;
+pub mod control;
 mod conversation;
 pub mod counters;
 pub mod decide;
 mod drain;
 mod frames;
+pub mod life;
 pub mod listener;
 mod milter;
 mod negotiate;
 mod opening;
 mod reload;
 mod reply;
+pub mod status;
 pub mod watch;
 
 use crate::{
@@ -28,6 +31,7 @@ use allow::Allowances;
 use answer::Answerer;
 use counters::Counters;
 use drain::Drain;
+use life::Life;
 use listener::{Bound, Gate};
 use std::{
     convert::Infallible,
@@ -80,6 +84,10 @@ pub struct Server {
     /// Shared over reloads; its file is opened when a policy greylists.
     greylist: Arc<SqliteStore>,
     allowances: Allowances,
+    life: Life,
+    drain: Arc<Drain>,
+    /// As at the start: a change needs a restart.
+    max_sessions: usize,
     clock: Arc<dyn Clock>,
     next: AtomicU32,
 }
@@ -95,11 +103,21 @@ impl Server {
         let watch = Watch::new(counters.clone());
         let ages = config.settings.greylist.ages();
         let greylist = Arc::new(SqliteStore::new(&config.greylist.located(), Some(ages), clock.clone()));
+        let max_sessions = config.limits.max_sessions;
         let running = RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone()));
         // Another process has another beginning, so that names differ over a restart within one second.
         let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
-        let allowances = Allowances::new(counters.clone());
-        Ok(Arc::new(Self { running, counters, greylist, allowances, clock, next }))
+        Ok(Arc::new(Self {
+            running,
+            allowances: Allowances::new(counters.clone()),
+            counters,
+            greylist,
+            life: Life::new(clock.now()),
+            drain: Arc::default(),
+            max_sessions,
+            clock,
+            next,
+        }))
     }
 
     /// The configuration in force for new sessions.
@@ -117,6 +135,11 @@ impl Server {
     /// Everything counted since the start, that of the resolver too.
     pub fn counted(&self) -> Vec<(&'static str, u64)> {
         self.counters.all().chain(self.running().dns.counters().all()).collect()
+    }
+
+    /// What the server knows of itself.
+    pub fn life(&self) -> &Life {
+        &self.life
     }
 
     /// The exemptions.
@@ -178,7 +201,7 @@ impl Server {
         if self.running().config.policy.greylists() {
             self.greylist.start();
         }
-        let drain = Arc::new(Drain::default());
+        let drain = self.drain.clone();
         let gate = Gate::new(bound, drain.clone(), self.counters.clone(), limits.max_sessions);
         let settings = indymilter::Config {
             max_connections: limits.max_sessions,
