@@ -1,5 +1,6 @@
 //! The command line: one file per command, here only what they share.
 
+mod allow;
 mod attach;
 mod check_config;
 mod control;
@@ -30,6 +31,7 @@ const EXAMPLE: &str = "Example:\n  mailward check-config -c conf/mailward.toml";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Allow(allow::Args),
     Run(run::Args),
     CheckConfig(check_config::Args),
     Explain(explain::Args),
@@ -138,6 +140,7 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     match command {
         // Unbuffered: what standard output does not take is no reason to fail at the end of the service.
         Command::Run(args) => ended(run::run(&args, out), err),
+        Command::Allow(args) => buffered(out, |out| ended(allow::run(&args, out), err)),
         Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
         Command::Greylist(args) => buffered(out, |out| ended(greylist::run(&args, out), err)),

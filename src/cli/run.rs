@@ -97,15 +97,16 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
     let server = Server::new(config, Arc::new(SystemClock))
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;
     server.allowances().open(&allow_file());
+    let introduction =
+        Introduction { socket: socket.clone(), source: source.to_string(), drops: Some(log.drops().clone()) };
+    server.life().introduce(introduction);
+    let control = control(&server).await;
     info!("mailward {} listens on {socket}, configuration: {source}", env!("CARGO_PKG_VERSION"));
     notify(&[NotifyState::Ready]);
     if !crate::log::to_journal() {
         // A closed standard output is no reason not to serve.
         let _ = out.write_all(super::attach::hint(&socket, &source).as_bytes()).and_then(|()| out.flush());
     }
-    let introduction = Introduction { socket, source: source.to_string(), drops: Some(log.drops().clone()) };
-    server.life().introduce(introduction);
-    let control = control(&server).await;
     let result = server.serve(bound, signals.until_stop(&server, &source, log)).await;
     if let Some(control) = control {
         control.abort();

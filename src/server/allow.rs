@@ -73,6 +73,11 @@ impl Allowances {
         }
     }
 
+    /// Takes up the exemptions of a file once, as they are. For who decides nothing in earnest.
+    pub fn read(&self, path: &Path) {
+        Keeper::new(path, self.shared.clone()).look();
+    }
+
     /// The exemptions now.
     pub fn snapshot(&self) -> Arc<Exemptions> {
         self.shared.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -196,7 +201,7 @@ impl Keeper {
         }
         let mut snapshot = self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         if snapshot.len() != exemptions.len() {
-            info!("{} exemptions are in force", exemptions.len());
+            info!("exemptions in force: {}", exemptions.len());
         }
         *snapshot = Arc::new(exemptions);
     }
