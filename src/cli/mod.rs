@@ -6,6 +6,7 @@ mod check_config;
 mod control;
 mod explain;
 mod greylist;
+mod metrics;
 mod postfix;
 mod probe;
 mod restrictions;
@@ -36,6 +37,7 @@ enum Command {
     CheckConfig(check_config::Args),
     Explain(explain::Args),
     Greylist(greylist::Args),
+    Metrics(metrics::Args),
     Postfix(postfix::Args),
     Restrictions(restrictions::Args),
     Status(status::Args),
@@ -144,6 +146,7 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
         Command::Greylist(args) => buffered(out, |out| ended(greylist::run(&args, out), err)),
+        Command::Metrics(args) => buffered(out, |out| ended(metrics::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
         Command::Status(args) => buffered(out, |out| status::run(&args, out)),

@@ -7,7 +7,7 @@ use crate::{
         source::{Source, allow_file},
     },
     log::Log,
-    server::{Server, control::Control, life::Introduction, listener::Bound},
+    server::{Server, control::Control, life::Introduction, listener::Bound, metrics::http::Listener},
     store::sqlite::SqliteStore,
     time::SystemClock,
 };
@@ -100,7 +100,7 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
     let introduction =
         Introduction { socket: socket.clone(), source: source.to_string(), drops: Some(log.drops().clone()) };
     server.life().introduce(introduction);
-    let control = control(&server).await;
+    let beside = [control(&server).await, metrics(&server).await];
     info!("mailward {} listens on {socket}, configuration: {source}", env!("CARGO_PKG_VERSION"));
     notify(&[NotifyState::Ready]);
     if !crate::log::to_journal() {
@@ -108,10 +108,10 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
         let _ = out.write_all(super::attach::hint(&socket, &source).as_bytes()).and_then(|()| out.flush());
     }
     let result = server.serve(bound, signals.until_stop(&server, &source, log)).await;
-    if let Some(control) = control {
-        control.abort();
-        // Its file is gone when it has ended.
-        let _ = control.await;
+    for task in beside.into_iter().flatten() {
+        task.abort();
+        // Its socket's file is gone when it has ended.
+        let _ = task.await;
     }
     // How often exemptions were used is written down.
     server.allowances().look().await;
@@ -128,6 +128,21 @@ async fn control(server: &Arc<Server>) -> Option<JoinHandle<Infallible>> {
         Ok(control) => Some(tokio::spawn(control.serve(server.clone()))),
         Err(e) => {
             warn!("`mailward status` gets no answer: {e}");
+            None
+        }
+    }
+}
+
+/// Serves the metrics beside the mail, where that is wanted.
+async fn metrics(server: &Arc<Server>) -> Option<JoinHandle<Infallible>> {
+    let socket = server.running().config.metrics.clone()?;
+    match Listener::bind(&socket).await {
+        Ok(listener) => {
+            info!("metrics can be fetched from {}", listener.name(&socket));
+            Some(tokio::spawn(listener.serve(server.clone())))
+        }
+        Err(e) => {
+            error!("the metrics cannot be fetched: {e}");
             None
         }
     }

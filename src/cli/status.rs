@@ -113,7 +113,7 @@ fn look(args: &Args) -> Report {
     let at = |what: &Unanswered| format!("{what} ({})", path.display());
     match control::ask(&path, &Request::Status) {
         Ok(Answer::Status(status)) => judge(*status),
-        Ok(Answer::Done | Answer::Error(_)) => {
+        Ok(Answer::Done | Answer::Metrics(_) | Answer::Error(_)) => {
             without(Level::Unknown, "the daemon is of another version".to_owned())
         }
         Err(what @ Unanswered::Silent(_)) => without(Level::Critical, at(&what)),

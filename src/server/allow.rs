@@ -41,6 +41,7 @@ pub struct Allowances {
     shared: Arc<Shared>,
     /// The thread that looks after the file.
     keeper: OnceLock<SyncSender<oneshot::Sender<()>>>,
+    path: OnceLock<PathBuf>,
 }
 
 struct Shared {
@@ -54,11 +55,12 @@ impl Allowances {
     /// No exemptions, until [`open`](Self::open).
     pub(super) fn new(counters: Arc<Counters>) -> Self {
         let shared = Shared { snapshot: RwLock::default(), hits: Mutex::default(), counters };
-        Self { shared: Arc::new(shared), keeper: OnceLock::new() }
+        Self { shared: Arc::new(shared), keeper: OnceLock::new(), path: OnceLock::new() }
     }
 
     /// Takes up the exemptions of a file, and goes on doing so. It need not exist yet.
     pub fn open(&self, path: &Path) {
+        let _ = self.path.set(path.to_owned());
         let (sender, calls) = sync_channel(QUEUE);
         let mut keeper = Keeper::new(path, self.shared.clone());
         // The first mail must find them.
@@ -81,6 +83,11 @@ impl Allowances {
     /// The exemptions now.
     pub fn snapshot(&self) -> Arc<Exemptions> {
         self.shared.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The file, once it is known.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.get().map(PathBuf::as_path)
     }
 
     /// Looks at the file now, and writes down the uses so far: whether that was done in time.

@@ -33,6 +33,8 @@ const MODE: u32 = 0o660;
 pub enum Request {
     /// How the server is.
     Status,
+    /// All metrics, as Prometheus reads them.
+    Metrics,
     /// The file of the exemptions was changed.
     AllowChanged,
 }
@@ -43,6 +45,8 @@ pub enum Request {
 pub enum Answer {
     /// To [`Request::Status`].
     Status(Box<Status>),
+    /// To [`Request::Metrics`].
+    Metrics(String),
     /// It was done.
     Done,
     /// Why there is no other answer.
@@ -107,7 +111,7 @@ impl Newest {
 }
 
 /// One request and its answer.
-async fn converse(server: &Server, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+async fn converse(server: &Arc<Server>, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut line = Vec::new();
     let mut request = BufReader::new(&mut stream).take(REQUEST_LIMIT);
     let read = timeout(PATIENCE, request.read_until(b'\n', &mut line)).await;
@@ -132,9 +136,16 @@ async fn converse(server: &Server, mut stream: impl AsyncRead + AsyncWrite + Unp
     }
 }
 
-async fn answer(server: &Server, line: &[u8]) -> Answer {
+async fn answer(server: &Arc<Server>, line: &[u8]) -> Answer {
     match serde_json::from_slice(line) {
         Ok(Request::Status) => Answer::Status(Box::new(server.status())),
+        Ok(Request::Metrics) => {
+            let server = server.clone();
+            match tokio::task::spawn_blocking(move || server.metrics()).await {
+                Ok(text) => Answer::Metrics(text),
+                Err(_) => Answer::Error("a bug: see the log".to_owned()),
+            }
+        }
         Ok(Request::AllowChanged) if server.allowances().look().await => Answer::Done,
         Ok(Request::AllowChanged) => Answer::Error("the exemptions are not taken up yet".to_owned()),
         Err(_) => {

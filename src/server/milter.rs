@@ -261,7 +261,8 @@ impl Server {
         if conversation.exempt || !(policy.judges(event) || deferred || due) {
             return Ok(None);
         }
-        let deadline = Instant::now() + running.config.limits.decision_deadline;
+        let began = Instant::now();
+        let deadline = began + running.config.limits.decision_deadline;
         if let Some(address) = conversation.unidentified() {
             conversation.session.client.identity =
                 decide::identify(address, &running.answerer, deadline).await?;
@@ -300,6 +301,7 @@ impl Server {
         info!("{}", LogLine { decision: &decision, observed });
         reply::count(&decision, &self.counters);
         self.allowances.count(&exemptions, &request, &decision);
+        self.metrics.decided(&running.rules, &decision, began.elapsed());
         debug!("{}", RecordLine(&decision));
         Ok(Some(decision))
     }

@@ -11,6 +11,7 @@ mod drain;
 mod frames;
 pub mod life;
 pub mod listener;
+pub mod metrics;
 mod milter;
 mod negotiate;
 mod opening;
@@ -33,6 +34,7 @@ use counters::Counters;
 use drain::Drain;
 use life::Life;
 use listener::{Bound, Gate};
+use metrics::{Metrics, Rules};
 use std::{
     convert::Infallible,
     future::Future,
@@ -59,6 +61,8 @@ pub struct Running {
     pub watch: Watch,
     /// The resolver.
     pub dns: Arc<Dns>,
+    /// What its entries are counted by.
+    rules: Rules,
 }
 
 impl Running {
@@ -69,11 +73,13 @@ impl Running {
         watch: &Watch,
         greylist: Arc<SqliteStore>,
         counters: Arc<Counters>,
+        metrics: &Metrics,
     ) -> Arc<Self> {
+        let rules = metrics.rules(&config);
         let watch = watch.follow(config.policy.dnsxl(), &config.untested_lists);
         let services = Arc::new(PolicyServices::new(&config.policy_service));
         let answerer = Answerer::new(dns.clone(), watch.clone(), services, counters).with_greylist(greylist);
-        Arc::new(Self { config, answerer, watch, dns })
+        Arc::new(Self { config, answerer, watch, dns, rules })
     }
 }
 
@@ -85,6 +91,7 @@ pub struct Server {
     greylist: Arc<SqliteStore>,
     allowances: Allowances,
     life: Life,
+    metrics: Metrics,
     drain: Arc<Drain>,
     /// As at the start: a change needs a restart.
     max_sessions: usize,
@@ -104,7 +111,9 @@ impl Server {
         let ages = config.settings.greylist.ages();
         let greylist = Arc::new(SqliteStore::new(&config.greylist.located(), Some(ages), clock.clone()));
         let max_sessions = config.limits.max_sessions;
-        let running = RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone()));
+        let metrics = Metrics::default();
+        let running =
+            RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone(), &metrics));
         // Another process has another beginning, so that names differ over a restart within one second.
         let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
         Ok(Arc::new(Self {
@@ -113,6 +122,7 @@ impl Server {
             counters,
             greylist,
             life: Life::new(clock.now()),
+            metrics,
             drain: Arc::default(),
             max_sessions,
             clock,
@@ -168,7 +178,14 @@ impl Server {
         if config.policy.greylists() {
             self.greylist.start();
         }
-        let running = Running::new(config, dns, &old.watch, self.greylist.clone(), self.counters.clone());
+        let running = Running::new(
+            config,
+            dns,
+            &old.watch,
+            self.greylist.clone(),
+            self.counters.clone(),
+            &self.metrics,
+        );
         let watch = running.watch.clone();
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
         // Not before: the new lists must be found.
