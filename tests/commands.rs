@@ -141,3 +141,34 @@ fn a_refused_reload_is_a_warning_until_a_good_one() {
     assert!(exit == 2 && said.starts_with("mailward CRITICAL - the daemon does not run ("), "{said}");
     fs::remove_dir_all(directory).unwrap();
 }
+
+#[test]
+fn metrics_are_printed_or_written_in_one_step_and_go_missing_with_the_daemon() {
+    let directory = own_directory("metrics");
+    let socket = directory.join("mailward.sock");
+    let listener = directory.join("metrics.sock");
+    let policy = format!(
+        "[restrictions]\nrecipient = ['reject']\n[metrics]\nlisten = 'unix:{}'\n",
+        listener.display()
+    );
+    let daemon = MailwardInstance::start_on(&format!("unix:{}", socket.display()), &policy);
+    let state = daemon.directory().to_owned();
+    assert_eq!(refused_at_rcpt(&socket), REJECT_TO);
+    let (exit, text) = mailward(&state, &["metrics"]);
+    assert!(exit == 0 && text.contains("\nmailward_decisions_reject_total 1\n"), "{text}");
+    let file = directory.join("mailward.prom");
+    let write = || mailward(&state, &["metrics", "-o", file.to_str().unwrap()]);
+    assert_eq!(write(), (0, String::new()));
+    assert_eq!(write(), (0, String::new()));
+    assert!(fs::read_to_string(&file).unwrap().starts_with("# HELP mailward_connections_total "));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
+    assert!(listener.exists());
+    assert_eq!(daemon.terminate().code(), Some(0));
+    assert!(!listener.exists() && !state.join("control.sock").exists(), "sockets are removed at the end");
+    let mut names = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.next().as_deref(), Some("mailward.prom".as_ref()), "nothing else is left");
+    let (exit, said) = write();
+    assert!(exit == 69 && said.starts_with("mailward: the daemon does not run ("), "{said}");
+    assert!(!file.exists(), "old numbers do not stand still");
+    fs::remove_dir_all(directory).unwrap();
+}
