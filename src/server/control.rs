@@ -2,28 +2,22 @@
 //! may ask; nobody who is slow, silent or endless holds up others, and mail knows nothing of it.
 
 use super::{
-    Server,
-    listener::{ACCEPT_PAUSE, BindError, Bound},
+    Server, beside,
+    listener::{BindError, Bound, Connection},
     status::Status,
 };
 use crate::config::settings::Socket;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::VecDeque, convert::Infallible, fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc,
-};
+use std::{convert::Infallible, fs, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
-    task::{AbortHandle, JoinSet},
-    time::{Duration, sleep, timeout},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    time::{Duration, timeout},
 };
-use tracing::warn;
 
 /// The longest request, in bytes.
 const REQUEST_LIMIT: u64 = 4096;
 /// How long a connection may take for its request, and again for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many connections there are at once; a further one takes the place of the oldest.
-const CONNECTIONS: usize = 16;
 /// The socket's permissions: its owner and its group.
 const MODE: u32 = 0o660;
 
@@ -73,51 +67,18 @@ impl Control {
 
     /// Answers until it is dropped, and removes the socket then.
     pub async fn serve(self, server: Arc<Server>) -> Infallible {
-        let mut open = Newest::default();
-        loop {
-            match self.0.accept().await {
-                Ok(stream) => {
-                    let server = server.clone();
-                    open.spawn(async move { converse(&server, stream).await });
-                }
-                Err(e) => {
-                    server.counters.control_errors.add();
-                    warn!("the control socket cannot accept a connection: {e}");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-}
-
-/// A few tasks at once: one too many ends the oldest.
-#[derive(Default)]
-pub(super) struct Newest {
-    tasks: JoinSet<()>,
-    order: VecDeque<AbortHandle>,
-}
-
-impl Newest {
-    pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        while self.tasks.try_join_next().is_some() {}
-        self.order.retain(|task| !task.is_finished());
-        if self.order.len() >= CONNECTIONS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            oldest.abort();
-        }
-        self.order.push_back(self.tasks.spawn(task));
+        beside::serve(self.0, server, "the control socket", converse).await
     }
 }
 
 /// One request and its answer.
-async fn converse(server: &Arc<Server>, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+async fn converse(server: Arc<Server>, mut stream: Connection) {
     let mut line = Vec::new();
     let mut request = BufReader::new(&mut stream).take(REQUEST_LIMIT);
     let read = timeout(PATIENCE, request.read_until(b'\n', &mut line)).await;
     let answer = match read {
         Ok(Ok(0)) => return,
-        Ok(Ok(_)) if line.ends_with(b"\n") => answer(server, &line).await,
+        Ok(Ok(_)) if line.ends_with(b"\n") => answer(&server, &line).await,
         Ok(Ok(_)) => Answer::Error(format!("a request is one line of at most {REQUEST_LIMIT} bytes")),
         Ok(Err(_)) | Err(_) => {
             server.counters.control_errors.add();

@@ -27,6 +27,9 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The step at which a missing directory shows.
 const LISTEN: &str = "listen on";
 
+/// A connection of either kind of socket.
+pub(super) type Connection = EitherStream<TcpStream, UnixStream>;
+
 /// Why the socket cannot be used.
 #[derive(Debug)]
 pub struct BindError {
@@ -101,7 +104,7 @@ impl Bound {
     ///
     /// # Errors
     /// When the system gives none: the connection is gone already, or file descriptors ran out.
-    pub(super) async fn accept(&self) -> io::Result<EitherStream<TcpStream, UnixStream>> {
+    pub(super) async fn accept(&self) -> io::Result<Connection> {
         match &self.socket {
             Bind::Tcp(listener) => listener.accept().await.map(|(stream, _)| EitherStream::Tcp(stream)),
             Bind::Unix(listener) => listener.accept().await.map(|(stream, _)| EitherStream::Unix(stream)),
@@ -181,7 +184,7 @@ impl Gate {
         Self { bound, drain, counters, max_sessions, pause: None }
     }
 
-    fn open(&self, stream: EitherStream<TcpStream, UnixStream>) -> Watched {
+    fn open(&self, stream: Connection) -> Watched {
         self.counters.sessions.add();
         let active = self.drain.opened();
         if active >= self.max_sessions {

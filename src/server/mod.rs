@@ -2,6 +2,7 @@
 
 pub mod allow;
 pub mod answer;
+mod beside;
 mod connection;
 pub mod control;
 mod conversation;

@@ -4,17 +4,15 @@ use super::exposition::CONTENT_TYPE;
 use crate::{
     config::settings::Socket,
     server::{
-        Server,
-        control::Newest,
-        listener::{ACCEPT_PAUSE, BindError, Bound},
+        Server, beside,
+        listener::{BindError, Bound, Connection},
     },
 };
 use std::{convert::Infallible, sync::Arc};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{Duration, sleep, timeout},
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Duration, timeout},
 };
-use tracing::warn;
 
 /// The longest head of a request, in bytes.
 const HEAD_LIMIT: usize = 8 * 1024;
@@ -43,25 +41,12 @@ impl Listener {
 
     /// Answers until it is dropped.
     pub async fn serve(self, server: Arc<Server>) -> Infallible {
-        let mut open = Newest::default();
-        loop {
-            match self.0.accept().await {
-                Ok(stream) => {
-                    let server = server.clone();
-                    open.spawn(async move { converse(&server, stream).await });
-                }
-                Err(e) => {
-                    server.counters.control_errors.add();
-                    warn!("the listener of the metrics cannot accept a connection: {e}");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+        beside::serve(self.0, server, "the listener of the metrics", converse).await
     }
 }
 
 /// One request and its answer.
-async fn converse(server: &Arc<Server>, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+async fn converse(server: Arc<Server>, mut stream: Connection) {
     let asked = timeout(PATIENCE, head(&mut stream)).await.unwrap_or(None);
     let Some(asked) = asked else { return server.counters.control_errors.add() };
     let (status, kind, body) = match asked {
@@ -104,7 +89,7 @@ enum Asked {
 }
 
 /// Reads a request up to the end of its head; `None` if it ends before.
-async fn head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Asked> {
+async fn head(stream: &mut Connection) -> Option<Asked> {
     let mut read = Vec::new();
     loop {
         let mut space = [0; 1024];
