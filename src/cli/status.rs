@@ -24,6 +24,8 @@ use std::{
   mailward status
   mailward status --nagios
 
+To see whether the milter's socket answers, the command connects to it once.
+
 Exit status, as of a monitoring plugin:
   0  all is well
   1  warning: a DNS list is set aside, the resolver is silent, the greylist's
@@ -43,6 +45,9 @@ pub(super) struct Args {
     #[arg(long)]
     nagios: bool,
 }
+
+/// How many problems the first line names; a page or a text message shows no more.
+const SHOWN_PROBLEMS: usize = 3;
 
 /// How bad it is, by the plugins' words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -95,7 +100,11 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> io::Result<Exit> {
         let performance = report.status.as_ref().filter(|_| args.nagios).map(performance);
         writeln!(out, "{}{}", first_line(&report), performance.unwrap_or_default())?;
         if !args.nagios {
-            write!(out, "{}", report.status.as_ref().map(details).unwrap_or_default())?;
+            write!(
+                out,
+                "{}",
+                report.status.as_ref().map(|status| details(status, &report.problems)).unwrap_or_default()
+            )?;
         }
     }
     Ok(report.level.exit())
@@ -167,7 +176,10 @@ fn first_line(report: &Report) -> String {
             let (decisions, sessions) = (counted(all, "decision"), counted(sessions.now, "session"));
             format!("{decisions}, {refused}% refused, {sessions}")
         }
-        _ => report.problems.join("; "),
+        _ => match report.problems.split_at_checked(SHOWN_PROBLEMS) {
+            Some((first, rest)) if !rest.is_empty() => format!("{}; {} more", first.join("; "), rest.len()),
+            Some(_) | None => report.problems.join("; "),
+        },
     };
     // The bar begins the performance data.
     format!("mailward {} - {}", report.level.word(), escaped(&said).replace('|', "/"))
@@ -198,13 +210,16 @@ fn performance(status: &Status) -> String {
     )
 }
 
-/// Everything, a subject a line.
-fn details(status: &Status) -> String {
+/// Everything, a subject a line; problems again only if the first line has no room for all.
+fn details(status: &Status, problems: &[String]) -> String {
     let mut out = String::new();
     let mut line = |name: &str, text: String| {
         out.push_str(format!("{name:<15}{}", escaped(&text)).trim_end());
         out.push('\n');
     };
+    for problem in problems.iter().filter(|_| problems.len() > SHOWN_PROBLEMS) {
+        line("problem", problem.clone());
+    }
     let Status { decisions, sessions, resolver, configuration, .. } = status;
     let up = long(seconds(status.started, status.now));
     line("version", format!("{}, process {}, up {up}", status.version, status.pid));
@@ -262,5 +277,77 @@ fn long(seconds: u64) -> String {
         60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{}d {}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::status::{Configuration, List};
+
+    fn well() -> Status {
+        let working = || Working { works: true, faults: 0, recoveries: 0 };
+        Status {
+            version: "1".to_owned(),
+            pid: 1,
+            started: Timestamp(0),
+            now: Timestamp(90_061),
+            mode: "enforce".to_owned(),
+            socket: "inet:127.0.0.1:1".to_owned(),
+            configuration: Configuration { source: "f".to_owned(), loaded: Timestamp(0), refused: None },
+            sessions: Sessions { now: 1, most: 2, limit: 10, total: 3 },
+            decisions: Decisions { permit: 1, defer: 1, reject: 1, discard: 1, greylisted: 1, exempted: 0 },
+            lists: Vec::new(),
+            resolver: Resolver { answers: true, questions: 1, timeouts: 0, outages: 0 },
+            greylist: Some(working()),
+            exemptions: Exempted { count: 0, file: working() },
+            log_dropped: 0,
+            bugs: 0,
+        }
+    }
+
+    #[test]
+    fn each_fault_is_a_warning_and_named() {
+        assert_eq!(warnings(&well()), [""; 0]);
+        let broken = || Working { works: false, faults: 1, recoveries: 0 };
+        let aside = List {
+            zone: "bl.example".to_owned(),
+            place: "f:1".to_owned(),
+            state: "set_aside".to_owned(),
+            trouble: None,
+            advice: None,
+        };
+        type Change = Box<dyn Fn(&mut Status)>;
+        let cases: [(&str, Change); 8] = [
+            ("1 bug caught: see the log", Box::new(|s| s.bugs = 1)),
+            (
+                "the last reload was refused, the old configuration stays",
+                Box::new(|s| s.configuration.refused = Some(Timestamp(1))),
+            ),
+            ("the greylist's database fails", Box::new(move |s| s.greylist = Some(broken()))),
+            (
+                "allow.db fails, the exemptions stay as they are",
+                Box::new(move |s| s.exemptions.file = broken()),
+            ),
+            ("no DNS server answers", Box::new(|s| s.resolver.answers = false)),
+            ("bl.example is set aside", Box::new(move |s| s.lists = vec![aside.clone()])),
+            ("2 log lines dropped", Box::new(|s| s.log_dropped = 2)),
+            ("max_sessions = 10 is reached", Box::new(|s| s.sessions.now = 10)),
+        ];
+        for (want, change) in cases {
+            let mut status = well();
+            change(&mut status);
+            assert_eq!(warnings(&status), [want]);
+        }
+    }
+
+    #[test]
+    fn the_first_line_is_short_and_ends_before_the_bar() {
+        let problems = ["one|two", "b", "c\n", "d", "e"].map(str::to_owned).to_vec();
+        let report = Report { level: Level::Warning, problems, status: None };
+        assert_eq!(first_line(&report), "mailward WARNING - one/two; b; c\\u{a}; 2 more");
+        let text = details(&well(), &report.problems);
+        assert!(text.starts_with("problem        one|two\nproblem        b\n"), "{text}");
+        assert!(text.contains("version        1, process 1, up 1d 1h\n"), "{text}");
     }
 }
