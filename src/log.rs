@@ -23,7 +23,18 @@ const BUFFER: usize = 64 * 1024;
 /// The running log. It writes what is queued when it is dropped.
 pub struct Log {
     _worker: WorkerGuard,
-    dropped: ErrorCounter,
+    drops: Drops,
+}
+
+/// How many lines the log dropped, for whoever shows it.
+#[derive(Clone, Debug)]
+pub struct Drops(ErrorCounter);
+
+impl Drops {
+    /// The lines since the start.
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.0.dropped_lines()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Log {
@@ -35,7 +46,7 @@ impl Log {
             .thread_name("log")
             // What waits goes out in one piece: the queue's thread flushes whenever it has nothing left to write.
             .finish(io::BufWriter::with_capacity(BUFFER, io::stderr()));
-        let dropped = writer.error_counter();
+        let drops = Drops(writer.error_counter());
         let format = if to_journal() { Format::Journal } else { Format::Plain };
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(if verbose { Level::DEBUG } else { Level::INFO })
@@ -44,12 +55,12 @@ impl Log {
             .finish();
         // A second start, as in tests that run the program's parts in one process, keeps the first log.
         let _ = tracing::subscriber::set_global_default(subscriber);
-        Self { _worker: worker, dropped }
+        Self { _worker: worker, drops }
     }
 
     /// How many lines were dropped because the log took none.
-    pub fn dropped(&self) -> usize {
-        self.dropped.dropped_lines()
+    pub fn drops(&self) -> &Drops {
+        &self.drops
     }
 }
 

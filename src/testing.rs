@@ -9,7 +9,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
-    decision::{Deferrals, action::Action},
+    decision::{Deferrals, Written, action::Action},
     lookup::{
         Lookup, Lookups,
         answers::{Answer, Answers, DnsAnswer, Mx},
@@ -44,6 +44,7 @@ pub(crate) struct Mail {
     pub(crate) event: Event,
     pub(crate) stage: Stage,
     pub(crate) carried: Deferrals,
+    pub(crate) exemption: Option<Arc<Written>>,
 }
 
 impl Mail {
@@ -57,6 +58,7 @@ impl Mail {
             event: Event::Rcpt,
             stage: Stage::Recipient,
             carried: Deferrals::default(),
+            exemption: None,
         };
         mail.client("client.example", "192.0.2.1")
             .helo("helo.example")
@@ -125,6 +127,7 @@ impl Mail {
             recipient: self.recipient.as_ref(),
             now: NOW,
             carried: &self.carried,
+            exemption: self.exemption.as_ref(),
         }
     }
 }

@@ -99,6 +99,7 @@ fn may_become_nobody() -> bool {
 fn run(config: &Path) -> Command {
     let mut command = Command::new(MAILWARD);
     command.arg("run").arg("-c").arg(config).env_remove("JOURNAL_STREAM").env_remove("NOTIFY_SOCKET");
+    command.env("STATE_DIRECTORY", config.parent().unwrap());
     command
 }
 

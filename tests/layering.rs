@@ -12,9 +12,9 @@ use std::{fs, path::Path};
 
 /// Top-level modules by layer. `lib.rs` shows the same table.
 const LAYERS: &[(u8, &[&str])] = &[
-    (0, &["smtp", "time", "origin"]),
+    (0, &["smtp", "time", "origin", "counter"]),
     (1, &["request", "lookup", "decision"]),
-    (2, &["table", "greylist"]),
+    (2, &["table", "greylist", "allow"]),
     (3, &["restriction"]),
     (4, &["policy"]),
     (5, &["config"]),

@@ -2,7 +2,11 @@
 
 use super::{Exit, Failure, columns};
 use crate::{
-    config::{settings::Mode, source::Source},
+    allow::Exemptions,
+    config::{
+        settings::Mode,
+        source::{Source, allow_file},
+    },
     decision::{Decision, Deferrals, Verdict, text},
     lookup::{
         dnsxl::{ListUse, key::without_key},
@@ -98,8 +102,9 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;
         // A list that the server would not believe must not be believed here.
         server.test_lists().await;
+        server.allowances().read(&allow_file());
         let running = server.running();
-        let mut dialogue = Dialogue::new(args, &running, size).await?;
+        let mut dialogue = Dialogue::new(args, &server, &running, size).await?;
         let decisions = dialogue.play(args).await?;
         Ok::<_, Failure>((decisions, dialogue.session, running.clone()))
     })?;
@@ -119,6 +124,7 @@ fn message_size(file: &std::path::Path) -> Result<u64, Failure> {
 /// The described session on its way through the events.
 struct Dialogue<'a> {
     running: &'a Running,
+    exemptions: Arc<Exemptions>,
     session: Session,
     envelope: Envelope,
     carried: Deferrals,
@@ -127,7 +133,12 @@ struct Dialogue<'a> {
 }
 
 impl<'a> Dialogue<'a> {
-    async fn new(args: &Args, running: &'a Running, size: Option<u64>) -> Result<Self, Failure> {
+    async fn new(
+        args: &Args,
+        server: &Server,
+        running: &'a Running,
+        size: Option<u64>,
+    ) -> Result<Self, Failure> {
         let mut session = Session::default();
         session.client.address = Some(args.client.to_canonical());
         session.client.port = 25;
@@ -143,7 +154,8 @@ impl<'a> Dialogue<'a> {
         session.tls = args.tls.then(|| Tls { version: "TLSv1.3".to_owned(), ..Tls::default() });
         let envelope = Envelope { sender: args.from.as_deref().map(Path::new), size, ..Envelope::default() };
         let carried = Deferrals::default();
-        Ok(Self { running, session, envelope, carried, count: 0, with_message: size.is_some() })
+        let exemptions = server.allowances().snapshot();
+        Ok(Self { running, exemptions, session, envelope, carried, count: 0, with_message: size.is_some() })
     }
 
     /// Every event that has a list, until one refuses for good.
@@ -203,7 +215,10 @@ impl<'a> Dialogue<'a> {
             recipient,
             now,
             carried: &self.carried,
+            exemption: None,
         };
+        let exemption = self.exemptions.find(&request).map(|exempt| &exempt.written);
+        let request = Request { exemption, ..request };
         let answerer = self.running.answerer.reading_only();
         let decision = decide::decide(policy, &request, &answerer, deadline(self.running)).await;
         decision.map(Some).map_err(|e| Failure::Says(Exit::Unavailable, e.to_string()))

@@ -1,13 +1,18 @@
 //! The command line: one file per command, here only what they share.
 
+mod allow;
 mod attach;
 mod check_config;
+mod control;
 mod explain;
 mod greylist;
+mod metrics;
 mod postfix;
+mod probe;
 mod restrictions;
 mod restrictions_man;
 mod run;
+mod status;
 
 use clap::{Parser, Subcommand};
 use std::{
@@ -27,12 +32,15 @@ const EXAMPLE: &str = "Example:\n  mailward check-config -c conf/mailward.toml";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Allow(allow::Args),
     Run(run::Args),
     CheckConfig(check_config::Args),
     Explain(explain::Args),
     Greylist(greylist::Args),
+    Metrics(metrics::Args),
     Postfix(postfix::Args),
     Restrictions(restrictions::Args),
+    Status(status::Args),
 }
 
 /// How a command ended: the codes of sysexits.h that mailward uses.
@@ -40,6 +48,12 @@ enum Command {
 pub enum Exit {
     /// 0
     Success,
+    /// 1, of a monitoring plugin: something is wrong, but mail is served.
+    Warning,
+    /// 2, of a monitoring plugin: mail is not served.
+    Critical,
+    /// 3, of a monitoring plugin: it could not be found out.
+    Unknown,
     /// 64, EX_USAGE: the command line is wrong.
     Usage,
     /// 65, EX_DATAERR: what was given gives nothing that works.
@@ -59,6 +73,9 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
             Self::Usage => 64,
             Self::Data => 65,
             Self::Unavailable => 69,
@@ -125,14 +142,17 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
     match command {
         // Unbuffered: what standard output does not take is no reason to fail at the end of the service.
         Command::Run(args) => ended(run::run(&args, out), err),
+        Command::Allow(args) => buffered(out, |out| ended(allow::run(&args, out), err)),
         Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
         Command::Greylist(args) => buffered(out, |out| {
             let result = greylist::run(&args, out, err);
             ended(result, err)
         }),
+        Command::Metrics(args) => buffered(out, |out| ended(metrics::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
+        Command::Status(args) => buffered(out, |out| status::run(&args, out)),
     }
 }
 

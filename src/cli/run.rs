@@ -2,16 +2,19 @@
 
 use super::{Exit, Failure};
 use crate::{
-    config::{settings::Config, source::Source},
+    config::{
+        settings::Config,
+        source::{Source, allow_file},
+    },
     log::Log,
-    server::{Server, listener::Bound},
+    server::{Server, control::Control, life::Introduction, listener::Bound, metrics::http::Listener},
     store::sqlite::SqliteStore,
     time::SystemClock,
 };
 use clap::Args as ClapArgs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
-use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, io::Write, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -93,6 +96,11 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
     let socket = bound.name(&config.socket);
     let server = Server::new(config, Arc::new(SystemClock))
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;
+    server.allowances().open(&allow_file());
+    let introduction =
+        Introduction { socket: socket.clone(), source: source.to_string(), drops: Some(log.drops().clone()) };
+    server.life().introduce(introduction);
+    let beside = [control(&server).await, metrics(&server).await];
     info!("mailward {} listens on {socket}, configuration: {source}", env!("CARGO_PKG_VERSION"));
     notify(&[NotifyState::Ready]);
     if !crate::log::to_journal() {
@@ -100,10 +108,44 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
         let _ = out.write_all(super::attach::hint(&socket, &source).as_bytes()).and_then(|()| out.flush());
     }
     let result = server.serve(bound, signals.until_stop(&server, &source, log)).await;
+    for task in beside.into_iter().flatten() {
+        task.abort();
+        // Its socket's file is gone when it has ended.
+        let _ = task.await;
+    }
+    // How often exemptions were used is written down.
+    server.allowances().look().await;
     for (name, count) in server.counted().into_iter().filter(|(_, count)| *count > 0) {
         info!("counted since the start: {name} = {count}");
     }
     result.map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot serve: {e}")))
+}
+
+/// Serves the control socket beside the mail, which does not depend on it.
+async fn control(server: &Arc<Server>) -> Option<JoinHandle<Infallible>> {
+    let path = server.running().config.control_socket.located()?;
+    match Control::bind(&path).await {
+        Ok(control) => Some(tokio::spawn(control.serve(server.clone()))),
+        Err(e) => {
+            warn!("`mailward status` gets no answer: {e}");
+            None
+        }
+    }
+}
+
+/// Serves the metrics beside the mail, where that is wanted.
+async fn metrics(server: &Arc<Server>) -> Option<JoinHandle<Infallible>> {
+    let socket = server.running().config.metrics.clone()?;
+    match Listener::bind(&socket).await {
+        Ok(listener) => {
+            info!("metrics can be fetched from {}", listener.name(&socket));
+            Some(tokio::spawn(listener.serve(server.clone())))
+        }
+        Err(e) => {
+            error!("the metrics cannot be fetched: {e}");
+            None
+        }
+    }
 }
 
 /// The signals that the server obeys.
@@ -153,8 +195,8 @@ impl Signals {
                         notify(&[NotifyState::Watchdog]);
                     }
                     server.refresh_resolver();
-                    if log.dropped() > dropped {
-                        dropped = log.dropped();
+                    if log.drops().count() > dropped {
+                        dropped = log.drops().count();
                         warn!("the log takes nothing: {dropped} lines dropped since the start");
                     }
                 }

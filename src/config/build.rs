@@ -34,6 +34,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     let mut config = Config::default();
     values.server(&mut config);
     values.socket(&mut config.socket);
+    values.watched(&mut config);
     values.dns(&mut config);
     values.settings(&mut config);
     values.policy_service(&mut config);
@@ -189,6 +190,22 @@ impl Values<'_> {
                     "it has no effect on an inet socket",
                     "set it only with `socket = \"unix:/path\"`",
                 );
+            }
+        }
+    }
+
+    /// Where the daemon is looked after.
+    fn watched(&mut self, config: &mut Config) {
+        if let Some(Value::Text(word)) = value(self.raw, "control_socket") {
+            match values::control_socket(word) {
+                Ok(configured) => config.control_socket = configured,
+                Err(fault) => self.faults.here(fault, self.text),
+            }
+        }
+        if let Some(Value::Text(word)) = value(self.raw, "metrics.listen") {
+            match values::metrics(word) {
+                Ok(configured) => config.metrics = configured,
+                Err(fault) => self.faults.here(fault, self.text),
             }
         }
     }

@@ -185,6 +185,10 @@ const KEYS: &[Key] = &[
         "The permissions of a unix socket. A change needs a restart."),
     key("socket_group", Takes::Text, "\"\"", "\"postfix\"",
         "The group of a unix socket; empty: as its directory gives it. A change needs a restart."),
+    key("control_socket", Takes::Text, "\"\"", "\"/srv/mailward/control.sock\"",
+        "Where `mailward status` and other commands reach the daemon: the path of a unix socket that its owner and its \
+         group may use. Empty: control.sock in /run/mailward, or below the state directory where there is no \
+         /run/mailward; \"off\": nowhere. A change needs a restart."),
     key("mode", Takes::Choice(&["enforce", "observe"]), "\"enforce\"", "\"observe\"",
         "Whether decisions take effect. With `observe` everything is decided and logged, and the answer is always \
          \"continue\"."),
@@ -308,6 +312,9 @@ const KEYS: &[Key] = &[
     key("dns.untested_lists", Takes::Texts, "[]", "[\"list.example.org\"]",
         "The DNS block and allow lists that have no test points (RFC 5782 section 5): only error codes, answers outside of \
          127.0.0.0/8 and silence set them aside."),
+    key("metrics.listen", Takes::Text, "\"\"", "\"127.0.0.1:9145\"",
+        "Where Prometheus can fetch the metrics, by HTTP: `ADDRESS:PORT` with an address of this machine alone, or \
+         `unix:/path`; empty: nowhere. `mailward metrics` prints them without it. A change needs a restart."),
     key("policy_service.default_action", Takes::Text, "\"451 4.3.5 Server configuration problem\"", "\"DUNNO\"",
         "As smtpd_policy_service_default_action: what check_policy_service does when the service gives no answer; an action \
          of access tables, or a class."),

@@ -309,10 +309,19 @@ fn help_for_unknown(prefix: &str, name: &str) -> Option<String> {
             None => format!("`{name}` stands above the first [section]"),
         });
     }
-    let sections =
-        ["restrictions", "classes", "codes", "dns", "replies", "dnsbl", "policy_service", "greylist"]
-            .into_iter()
-            .filter(|_| prefix.is_empty());
+    let sections = [
+        "restrictions",
+        "classes",
+        "codes",
+        "dns",
+        "replies",
+        "dnsbl",
+        "policy_service",
+        "greylist",
+        "metrics",
+    ]
+    .into_iter()
+    .filter(|_| prefix.is_empty());
     let prefix = keys::pattern_of(prefix);
     let siblings = keys::keys().iter().filter_map(|key| key.path.strip_prefix(prefix.as_str()));
     let siblings = siblings.filter(|rest| !rest.contains(['.', '*'])).chain(sections);

@@ -12,6 +12,10 @@ use std::{
 pub struct Config {
     /// `socket`, `socket_mode`, `socket_group`.
     pub socket: Socket,
+    /// `control_socket`.
+    pub control_socket: ControlSocket,
+    /// `[metrics] listen`: where metrics can be fetched by HTTP; loopback or a unix socket. Default: nowhere.
+    pub metrics: Option<Socket>,
     /// `mode`.
     pub mode: Mode,
     /// `max_sessions`, `decision_deadline` and their kin.
@@ -38,6 +42,8 @@ impl Config {
         let differs = [
             ("socket", self.socket.name() != new.socket.name()),
             ("socket_mode or socket_group", self.socket.rights() != new.socket.rights()),
+            ("control_socket", self.control_socket != new.control_socket),
+            ("metrics.listen", self.metrics != new.metrics),
             ("greylist.store", self.greylist != new.greylist),
             ("max_sessions", self.limits.max_sessions != new.limits.max_sessions),
             ("idle_timeout", self.limits.idle_timeout != new.limits.idle_timeout),
@@ -83,6 +89,18 @@ impl Default for Socket {
     fn default() -> Self {
         Self::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 8895)))
     }
+}
+
+/// Where the daemon takes commands.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum ControlSocket {
+    /// In /run/mailward, or below the state directory.
+    #[default]
+    Usual,
+    /// Nowhere.
+    Off,
+    /// At this path.
+    At(PathBuf),
 }
 
 /// Whether decisions take effect.

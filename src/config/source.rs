@@ -1,6 +1,9 @@
 //! Where the configuration comes from: a file, or the policy that is built in.
 
-use super::{Disk, Loaded, builtin, load, parse, settings::Greylist};
+use super::{
+    Disk, Loaded, builtin, load, parse,
+    settings::{ControlSocket, Greylist},
+};
 use std::{
     env, fmt,
     path::{Path, PathBuf},
@@ -54,6 +57,25 @@ impl Greylist {
     pub fn located(&self) -> Self {
         Self { path: store_directory().join(&self.path), ..self.clone() }
     }
+}
+
+impl ControlSocket {
+    /// Its path; `None` if there is none.
+    pub fn located(&self) -> Option<PathBuf> {
+        const RUNTIME: &str = "/run/mailward";
+        const NAME: &str = "control.sock";
+        match self {
+            Self::At(path) => Some(path.clone()),
+            Self::Off => None,
+            Self::Usual if Path::new(RUNTIME).is_dir() => Some(Path::new(RUNTIME).join(NAME)),
+            Self::Usual => Some(store_directory().join(NAME)),
+        }
+    }
+}
+
+/// The file of the exemptions, below the state directory.
+pub fn allow_file() -> PathBuf {
+    store_directory().join(crate::allow::FILE)
 }
 
 /// Where what mailward writes is kept: systemd's directory, that of an installed mailward, or the user's own.

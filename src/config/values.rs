@@ -1,6 +1,6 @@
 //! Sockets, networks and DNS servers as an administrator writes them.
 
-use super::settings::Socket;
+use super::settings::{ControlSocket, Socket};
 use crate::{
     origin::{Fault, Word},
     smtp::domain::{self, Domain},
@@ -72,6 +72,36 @@ fn unbracketed(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
+/// Reads `control_socket`: a path, `off`, or nothing.
+pub(super) fn control_socket(word: &Word) -> Result<ControlSocket, Fault> {
+    match word.text.as_str() {
+        "" => Ok(ControlSocket::Usual),
+        "off" => Ok(ControlSocket::Off),
+        path => match unix_socket(word, path.strip_prefix("unix:").unwrap_or(path))? {
+            Socket::Unix { path, .. } => Ok(ControlSocket::At(path)),
+            Socket::Inet(_) => Ok(ControlSocket::Usual),
+        },
+    }
+}
+
+/// Reads `[metrics] listen`: `ADDRESS:PORT` of this machine alone, `unix:/path`, or nothing.
+pub(super) fn metrics(word: &Word) -> Result<Option<Socket>, Fault> {
+    let socket = match word.text.as_str() {
+        "" => return Ok(None),
+        text if text.starts_with("unix:") || text.starts_with("inet:") => socket(word)?,
+        text => inet_socket(word, text)
+            .map_err(|fault| fault.help("write `127.0.0.1:9145`, `[::1]:9145` or `unix:/path`"))?,
+    };
+    match &socket {
+        Socket::Inet(address) if !address.ip().to_canonical().is_loopback() => {
+            let fault = word.error(format!("other machines reach {address}, and could read the metrics"));
+            Err(fault
+                .help("listen on 127.0.0.1 or [::1], and let a web server with access control pass it on"))
+        }
+        Socket::Inet(_) | Socket::Unix { .. } => Ok(Some(socket)),
+    }
+}
+
 /// Reads a DNS server: `ADDRESS` or `ADDRESS:PORT`, IPv6 with a port in brackets.
 pub(super) fn nameserver(word: &Word) -> Result<SocketAddr, Fault> {
     let text = word.text.as_str();
@@ -130,6 +160,29 @@ mod tests {
             assert_eq!(socket(&word(text)).ok(), want, "{text}");
         }
         assert!(socket(&word(&format!("unix:/{}", "x".repeat(107)))).is_err());
+    }
+
+    #[test]
+    fn metrics_are_for_this_machine_alone() {
+        let inet = |text: &str| Some(Some(Socket::Inet(text.parse().unwrap())));
+        let cases = [
+            ("", Some(None)),
+            ("127.0.0.1:9145", inet("127.0.0.1:9145")),
+            ("inet:127.0.0.1:9145", inet("127.0.0.1:9145")),
+            ("[::1]:9145", inet("[::1]:9145")),
+            ("0.0.0.0:9145", None),
+            ("[::]:9145", None),
+            ("192.0.2.1:9145", None),
+            ("localhost:9145", None),
+            ("9145", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(metrics(&word(text)).ok(), want, "{text}");
+        }
+        assert!(matches!(metrics(&word("unix:/run/m.sock")), Ok(Some(Socket::Unix { .. }))));
+        assert_eq!(control_socket(&word("off")), Ok(ControlSocket::Off));
+        assert_eq!(control_socket(&word("/run/c.sock")), Ok(ControlSocket::At("/run/c.sock".into())));
+        assert!(control_socket(&word("control.sock")).is_err());
     }
 
     #[test]

@@ -80,7 +80,8 @@ impl Policy {
         self.entries().flat_map(|entry| entry.restriction.lists()).collect()
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
+    /// Every entry of every list and class.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.lists.iter().chain(&self.classes).flat_map(|list| &list.entries)
     }
 }

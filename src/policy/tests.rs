@@ -1,6 +1,7 @@
 //! What the loop promises, one test a promise. Replies are compared whole: a loop that keeps the last instead of the
 //! first deferral shows only in the text.
 
+mod exemptions;
 mod greylist_log;
 mod rounds;
 

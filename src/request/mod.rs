@@ -4,11 +4,15 @@ pub mod envelope;
 pub mod session;
 pub mod subject;
 
-use crate::{decision::Deferrals, smtp::helo::Helo, time::Timestamp};
+use crate::{
+    decision::{Deferrals, Written},
+    smtp::helo::Helo,
+    time::Timestamp,
+};
 use envelope::{Envelope, Path};
 use serde::Serialize;
 use session::Session;
-use std::fmt;
+use std::{fmt, sync::Arc};
 use subject::Subject;
 
 /// The protocol's moment at which an answer is due.
@@ -136,6 +140,8 @@ pub struct Request<'a> {
     pub now: Timestamp,
     /// What earlier events of the session deferred (only with `delay_reject = false`).
     pub carried: &'a Deferrals,
+    /// The exemption that holds for this mail: a `permit` at the head of every list but end_of_data.
+    pub exemption: Option<&'a Arc<Written>>,
 }
 
 impl<'a> Request<'a> {

@@ -74,11 +74,12 @@ impl Answerer {
                     lookup.temporary(DEADLINE)
                 }
             };
-            let answer = self.watch.hear(&lookup, answer);
+            let took = began.elapsed();
+            let answer = self.watch.hear(&lookup, answer, took);
             if let Answer::Greylist(Greylisted::Unavailable(_)) = answer {
                 self.counters.greylist_unavailable.add();
             }
-            (lookup, answer, began.elapsed())
+            (lookup, answer, took)
         });
         for (lookup, answer, took) in join_all(asked).await {
             answers.insert(lookup, answer, took);

@@ -1,39 +1,12 @@
 //! What the server counts. Every swallowed error has its counter here; `all` names them for whoever prints them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+pub use crate::counter::Counter;
 
-/// One number that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+crate::counter::counters! {
+    /// The server's counters since its start.
+    #[derive(Debug, Default)]
+    pub struct Counters of Counter, named "";
 
-impl Counter {
-    /// Adds one.
-    pub fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The number now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The server's counters since its start.
-        #[derive(Debug, Default)]
-        pub struct Counters { $($(#[$doc])* pub $name: Counter,)* }
-
-        impl Counters {
-            /// Every counter with its name.
-            pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name.get()),)*].into_iter()
-            }
-        }
-    };
-}
-
-counters! {
     /// Connections of the MTA.
     sessions,
     /// Sessions that were exempt because they did not come by SMTP.
@@ -64,6 +37,8 @@ counters! {
     decisions_reject,
     /// Decisions that dropped the message.
     decisions_discard,
+    /// Decisions in which an exemption let mail past a list.
+    decisions_exempted,
     /// Lookups that the deadline turned into temporary failures.
     lookups_timed_out,
     /// Mails that were deferred by the greylist.
@@ -72,6 +47,10 @@ counters! {
     greylist_unavailable,
     /// Messages of authenticated users whose recipients the greylist's store could not remember.
     greylist_not_learnt,
+    /// Times that the file of the exemptions could not be used; those in force stay.
+    allow_faults,
+    /// Times that the file of the exemptions could be used again.
+    allow_recoveries,
     /// Lookups that were not asked, since their DNS list is set aside.
     lookups_set_aside,
     /// Times that a DNS list was set aside.
@@ -85,6 +64,9 @@ counters! {
     /// Table searches that gave up, because a pattern took too much effort, and tables and policy services that say
     /// something impossible.
     configuration_faults,
+    /// Connections to the control socket and to the listener of the metrics that failed, were too slow, or asked for
+    /// nothing that there is.
+    control_errors,
     /// Changes of messages that the MTA does not let us make.
     amendments_unavailable,
     /// Replies that the milter library refused: a bug.

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(super) struct Drain {
     active: AtomicUsize,
+    most: AtomicUsize,
     stopping: AtomicBool,
     idle: Notify,
 }
@@ -19,7 +20,9 @@ impl Drain {
 
     /// A connection was opened: how many there are now.
     pub(super) fn opened(&self) -> usize {
-        self.active.fetch_add(1, Ordering::SeqCst) + 1
+        let active = self.active.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(active, Ordering::Relaxed);
+        active
     }
 
     /// A connection is gone.
@@ -32,6 +35,11 @@ impl Drain {
     /// The connections that are open.
     pub(super) fn active(&self) -> usize {
         self.active.load(Ordering::SeqCst)
+    }
+
+    /// The most that were open at once.
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// Waits until no connection is open.

@@ -22,10 +22,13 @@ use tokio::{
 use tracing::{error, warn};
 
 /// How long accepting pauses when file descriptors or memory run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The step at which a missing directory shows.
 const LISTEN: &str = "listen on";
+
+/// A connection of either kind of socket.
+pub(super) type Connection = EitherStream<TcpStream, UnixStream>;
 
 /// Why the socket cannot be used.
 #[derive(Debug)]
@@ -95,6 +98,17 @@ impl Bound {
                 .map_err(|e| failed("set the group of", name(), e))?;
         }
         Ok(bound)
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// When the system gives none: the connection is gone already, or file descriptors ran out.
+    pub(super) async fn accept(&self) -> io::Result<Connection> {
+        match &self.socket {
+            Bind::Tcp(listener) => listener.accept().await.map(|(stream, _)| EitherStream::Tcp(stream)),
+            Bind::Unix(listener) => listener.accept().await.map(|(stream, _)| EitherStream::Unix(stream)),
+        }
     }
 
     /// The socket in the words of the configuration, with the port that was really given.
@@ -170,7 +184,7 @@ impl Gate {
         Self { bound, drain, counters, max_sessions, pause: None }
     }
 
-    fn open(&self, stream: EitherStream<TcpStream, UnixStream>) -> Watched {
+    fn open(&self, stream: Connection) -> Watched {
         self.counters.sessions.add();
         let active = self.drain.opened();
         if active >= self.max_sessions {

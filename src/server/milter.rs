@@ -261,7 +261,8 @@ impl Server {
         if conversation.exempt || !(policy.judges(event) || deferred || due) {
             return Ok(None);
         }
-        let deadline = Instant::now() + running.config.limits.decision_deadline;
+        let began = Instant::now();
+        let deadline = began + running.config.limits.decision_deadline;
         if let Some(address) = conversation.unidentified() {
             conversation.session.client.identity =
                 decide::identify(address, &running.answerer, deadline).await?;
@@ -282,7 +283,11 @@ impl Server {
             recipient,
             now,
             carried,
+            exemption: None,
         };
+        let exemptions = self.allowances.snapshot();
+        let exemption = exemptions.find(&request).map(|exempt| &exempt.written);
+        let request = Request { exemption, ..request };
         let decision = decide::decide(policy, &request, &running.answerer, deadline).await?;
         let observed = running.config.mode == Mode::Observe;
         if let Some((_, Greylisted::Waits { .. })) = decision.greylisted() {
@@ -298,6 +303,8 @@ impl Server {
             warn!("{}", FaultLine { decision: &decision, step });
         }
         reply::count(&decision, &self.counters);
+        self.allowances.count(&exemptions, &request, &decision);
+        self.metrics.decided(&running.rules, &decision, began.elapsed());
         debug!("{}", RecordLine(&decision));
         Ok(Some(decision))
     }

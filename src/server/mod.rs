@@ -1,18 +1,24 @@
 //! The milter server: listener, callbacks, reload and graceful shutdown.
 
+pub mod allow;
 pub mod answer;
+mod beside;
 mod connection;
+pub mod control;
 mod conversation;
 pub mod counters;
 pub mod decide;
 mod drain;
 mod frames;
+pub mod life;
 pub mod listener;
+pub mod metrics;
 mod milter;
 mod negotiate;
 mod opening;
 mod reload;
 mod reply;
+pub mod status;
 pub mod watch;
 
 use crate::{
@@ -23,10 +29,13 @@ use crate::{
     store::sqlite::SqliteStore,
     time::{Clock, Timestamp},
 };
+use allow::Allowances;
 use answer::Answerer;
 use counters::Counters;
 use drain::Drain;
+use life::Life;
 use listener::{Bound, Gate};
+use metrics::{Metrics, Rules};
 use std::{
     convert::Infallible,
     future::Future,
@@ -53,6 +62,8 @@ pub struct Running {
     pub watch: Watch,
     /// The resolver.
     pub dns: Arc<Dns>,
+    /// What its entries are counted by.
+    rules: Rules,
 }
 
 impl Running {
@@ -63,11 +74,13 @@ impl Running {
         watch: &Watch,
         greylist: Arc<SqliteStore>,
         counters: Arc<Counters>,
+        metrics: &Metrics,
     ) -> Arc<Self> {
+        let rules = metrics.rules(&config);
         let watch = watch.follow(config.policy.dnsxl(), &config.untested_lists);
         let services = Arc::new(PolicyServices::new(&config.policy_service));
         let answerer = Answerer::new(dns.clone(), watch.clone(), services, counters).with_greylist(greylist);
-        Arc::new(Self { config, answerer, watch, dns })
+        Arc::new(Self { config, answerer, watch, dns, rules })
     }
 }
 
@@ -77,6 +90,12 @@ pub struct Server {
     counters: Arc<Counters>,
     /// Shared over reloads; its file is opened when a policy greylists.
     greylist: Arc<SqliteStore>,
+    allowances: Allowances,
+    life: Life,
+    metrics: Metrics,
+    drain: Arc<Drain>,
+    /// As at the start: a change needs a restart.
+    max_sessions: usize,
     clock: Arc<dyn Clock>,
     next: AtomicU32,
 }
@@ -92,10 +111,24 @@ impl Server {
         let watch = Watch::new(counters.clone());
         let ages = config.settings.greylist.ages();
         let greylist = Arc::new(SqliteStore::new(&config.greylist.located(), Some(ages), clock.clone()));
-        let running = RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone()));
+        let max_sessions = config.limits.max_sessions;
+        let metrics = Metrics::default();
+        let running =
+            RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone(), &metrics));
         // Another process has another beginning, so that names differ over a restart within one second.
         let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
-        Ok(Arc::new(Self { running, counters, greylist, clock, next }))
+        Ok(Arc::new(Self {
+            running,
+            allowances: Allowances::new(counters.clone()),
+            counters,
+            greylist,
+            life: Life::new(clock.now()),
+            metrics,
+            drain: Arc::default(),
+            max_sessions,
+            clock,
+            next,
+        }))
     }
 
     /// The configuration in force for new sessions.
@@ -113,6 +146,16 @@ impl Server {
     /// Everything counted since the start, that of the resolver too.
     pub fn counted(&self) -> Vec<(&'static str, u64)> {
         self.counters.all().chain(self.running().dns.counters().all()).collect()
+    }
+
+    /// What the server knows of itself.
+    pub fn life(&self) -> &Life {
+        &self.life
+    }
+
+    /// The exemptions.
+    pub fn allowances(&self) -> &Allowances {
+        &self.allowances
     }
 
     /// What was counted since the start.
@@ -136,7 +179,14 @@ impl Server {
         if config.policy.greylists() {
             self.greylist.start();
         }
-        let running = Running::new(config, dns, &old.watch, self.greylist.clone(), self.counters.clone());
+        let running = Running::new(
+            config,
+            dns,
+            &old.watch,
+            self.greylist.clone(),
+            self.counters.clone(),
+            &self.metrics,
+        );
         let watch = running.watch.clone();
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
         // Not before: the new lists must be found.
@@ -169,7 +219,7 @@ impl Server {
         if self.running().config.policy.greylists() {
             self.greylist.start();
         }
-        let drain = Arc::new(Drain::default());
+        let drain = self.drain.clone();
         let gate = Gate::new(bound, drain.clone(), self.counters.clone(), limits.max_sessions);
         let settings = indymilter::Config {
             max_connections: limits.max_sessions,

@@ -3,7 +3,7 @@
 //!
 //! [`dnsxl_health`]: crate::lookup::dnsxl_health
 
-use super::counters::Counters;
+use super::{counters::Counters, metrics::ListMetrics};
 use crate::{
     dns::Dns,
     lookup::{
@@ -22,6 +22,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 use tokio::{
     sync::Notify,
@@ -65,6 +66,7 @@ struct Watched {
 struct Known {
     /// Whether it is set aside, for whoever is about to ask it.
     aside: AtomicBool,
+    metrics: ListMetrics,
     planned: Mutex<Planned>,
 }
 
@@ -128,6 +130,11 @@ impl Watch {
         states
     }
 
+    /// The lists' zones with what they answered.
+    pub(super) fn metrics(&self) -> Vec<(&Domain, &ListMetrics)> {
+        self.lists.iter().map(|watched| (&watched.list.zone, &watched.known.metrics)).collect()
+    }
+
     /// The answer to a question that shall not be asked, since its list is set aside.
     pub(super) fn set_aside(&self, lookup: &Lookup) -> Option<Answer> {
         let watched = self.list_of(lookup)?;
@@ -135,12 +142,15 @@ impl Watch {
             return None;
         }
         self.shared.counters.lookups_set_aside.add();
-        Some(lookup.set_aside())
+        let answer = lookup.set_aside();
+        watched.known.metrics.heard(&answer, None);
+        Some(answer)
     }
 
-    /// Takes an answer that was given just now, and hands on what of it may be believed.
-    pub(super) fn hear(&self, lookup: &Lookup, answer: Answer) -> Answer {
+    /// Takes an answer that was given just now after some time, and hands on what of it may be believed.
+    pub(super) fn hear(&self, lookup: &Lookup, answer: Answer, took: Duration) -> Answer {
         let Some(watched) = self.list_of(lookup) else { return answer };
+        watched.known.metrics.heard(&answer, Some(took));
         // It may have been set aside while the question was on its way.
         if watched.known.aside.load(Ordering::Acquire) {
             return lookup.set_aside();
@@ -153,7 +163,9 @@ impl Watch {
 
     /// What of a kept answer may be believed. It is no news: it may be older than the list's last test.
     pub(super) fn recall(&self, lookup: &Lookup, answer: Answer) -> Answer {
-        if self.list_of(lookup).is_some() { self.believed(lookup, answer) } else { answer }
+        let Some(watched) = self.list_of(lookup) else { return answer };
+        watched.known.metrics.heard(&answer, None);
+        self.believed(lookup, answer)
     }
 
     /// An error code and an address elsewhere are no listing, whether the list is set aside or not.
@@ -303,7 +315,7 @@ impl Watched {
 impl Known {
     fn new() -> Self {
         let planned = Planned { health: Health::default(), tested: None, due: Instant::now() };
-        Self { aside: AtomicBool::new(false), planned: Mutex::new(planned) }
+        Self { aside: AtomicBool::new(false), metrics: ListMetrics::default(), planned: Mutex::new(planned) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Planned> {

@@ -1,5 +1,6 @@
 //! Where the greylist is kept. One trait, so that several mail servers may share one store later.
 
+pub mod allow;
 pub mod merge;
 mod networks;
 pub mod sqlite;
@@ -74,15 +75,17 @@ pub trait GreylistStore: Send + Sync {
     fn purge(&self, ages: Ages, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>>;
 }
 
-/// What a store counts.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Times that it stopped working.
-    pub faults: AtomicU64,
-    /// Times that it worked again.
-    pub recoveries: AtomicU64,
-    /// Corrupt files that were moved aside, and deleted ones that were made anew.
-    pub renewals: AtomicU64,
+crate::counter::counters! {
+    /// What a store counts.
+    #[derive(Debug, Default)]
+    pub struct Counters of AtomicU64, named "greylist_";
+
+    /// Times that the greylist's store stopped working.
+    faults,
+    /// Times that the greylist's store worked again.
+    recoveries,
+    /// Corrupt files of the greylist that were moved aside, and deleted ones that were made anew.
+    renewals,
 }
 
 /// How many rows one step of a purge removes at most.

@@ -189,6 +189,7 @@ async fn evaluation() {
         recipient: Some(&recipient),
         now: Timestamp(0),
         carried: &carried,
+        exemption: None,
     };
     let daemon = Daemon::start("", "a.example A 192.0.2.1").await;
     let dns = &daemon.server.running().dns;

@@ -107,6 +107,7 @@ pub async fn passes(
         recipient: Some(&recipient),
         now,
         carried: &carried,
+        exemption: None,
     };
     let observation = settings.observation(&request, false).unwrap();
     match store.observe(Arc::new(observation)).await {

@@ -5,7 +5,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs::{self, File},
     os::unix::net::UnixDatagram,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -22,6 +22,7 @@ pub struct MailwardInstance {
     directory: PathBuf,
     socket: String,
     child: Child,
+    notify: UnixDatagram,
 }
 
 impl MailwardInstance {
@@ -47,23 +48,42 @@ impl MailwardInstance {
             .stderr(File::create(directory.join("log")).unwrap())
             .spawn()
             .unwrap();
-        let mut instance = Self { directory, socket: socket.to_owned(), child };
+        let mut instance = Self { directory, socket: socket.to_owned(), child, notify };
+        if !instance.is_ready() {
+            panic!("mailward is not ready:\n{}", instance.log());
+        }
+        instance
+    }
+
+    /// Waits until it says to be ready; false if it ended instead.
+    fn is_ready(&mut self) -> bool {
         for _ in 0..PATIENCE.0 {
             let mut buffer = [0; 4096];
-            let length = notify.recv(&mut buffer).unwrap_or(0);
+            let length = self.notify.recv(&mut buffer).unwrap_or(0);
             if String::from_utf8_lossy(&buffer[..length]).lines().any(|line| line == "READY=1") {
-                return instance;
+                return true;
             }
-            if instance.child.try_wait().unwrap().is_some() {
+            if self.child.try_wait().unwrap().is_some() {
                 break;
             }
         }
-        panic!("mailward is not ready:\n{}", instance.log())
+        false
+    }
+
+    /// Makes it read its configuration again, and waits until it has.
+    pub fn reload(&mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+        assert!(self.is_ready(), "{}", self.log());
     }
 
     /// Its socket; `smtpd_milters` names it so too, unless Postfix sees it from inside a chroot.
     pub fn socket(&self) -> &str {
         &self.socket
+    }
+
+    /// Where its configuration and its state are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// What it logged so far.

@@ -100,6 +100,7 @@ impl Scene {
             recipient: self.recipient.as_ref(),
             now: Timestamp(0),
             carried: &deferrals,
+            exemption: None,
         };
         let answers = Answers::default();
         let mut lookups = Lookups::new(&answers);

@@ -288,7 +288,7 @@ impl GreylistStore for SqliteStore {
 }
 
 /// SQLite's error in our words.
-fn failed(error: &rusqlite::Error) -> StoreError {
+pub(super) fn failed(error: &rusqlite::Error) -> StoreError {
     let words = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LOCKED,
         Some(ErrorCode::DiskFull) => FULL,
