@@ -15,7 +15,7 @@
 //! ```text
 //! L0 smtp  time  origin             the vocabulary of RFC 5321, units, where a setting was written
 //! L1 request  lookup  decision      the view given to rules; questions and answers; the record of a decision
-//! L2 table  greylist                access tables in Postfix's notation; what the rows of the greylist mean
+//! L2 table  greylist  header_checks  tables in Postfix's notation; what the rows of the greylist mean
 //! L3 restriction                    one file per restriction or family, and the registry
 //! L4 policy                         the loop: the first decisive answer wins
 //!    -- up to here pure: no async, clock, file, socket, log, randomness --
@@ -49,6 +49,7 @@ pub mod config;
 pub mod decision;
 pub mod dns;
 pub mod greylist;
+pub mod header_checks;
 pub mod log;
 pub mod lookup;
 pub mod origin;

@@ -10,6 +10,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     decision::{Deferrals, action::Action},
+    header_checks::HeaderTable,
     lookup::{
         Lookup, Lookups,
         answers::{Answer, Answers, DnsAnswer, Mx},
@@ -21,6 +22,7 @@ use crate::{
     request::{
         DecisionId, Event, Request, Stage,
         envelope::{Envelope, Path},
+        message::Message,
         session::{Identity, NameStatus, Session},
     },
     restriction::{
@@ -41,6 +43,7 @@ pub(crate) struct Mail {
     pub(crate) session: Session,
     pub(crate) envelope: Envelope,
     pub(crate) recipient: Option<Path>,
+    pub(crate) message: Option<Message>,
     pub(crate) event: Event,
     pub(crate) stage: Stage,
     pub(crate) carried: Deferrals,
@@ -54,6 +57,7 @@ impl Mail {
             session: Session::default(),
             envelope: Envelope::default(),
             recipient: None,
+            message: None,
             event: Event::Rcpt,
             stage: Stage::Recipient,
             carried: Deferrals::default(),
@@ -123,6 +127,7 @@ impl Mail {
             session: &self.session,
             envelope: &self.envelope,
             recipient: self.recipient.as_ref(),
+            message: self.message.as_ref(),
             now: NOW,
             carried: &self.carried,
         }
@@ -257,6 +262,10 @@ impl Tables for InlineTables {
         AccessTable::load(word, &mut self.0).map(Arc::new)
     }
 
+    fn header_table(&mut self, word: &Word) -> Result<Arc<HeaderTable>, Fault> {
+        HeaderTable::load(word, &mut self.0).map(Arc::new)
+    }
+
     fn warn(&mut self, fault: Fault) {
         self.0.faults.push(fault);
     }
@@ -322,6 +331,7 @@ pub(crate) fn word(action: &Action) -> String {
         }
         Action::Dunno => "dunno".to_owned(),
         Action::Ok => "ok".to_owned(),
+        Action::Several(actions) => actions.iter().map(word).collect::<Vec<_>>().join("; "),
         Action::Discard(_) | Action::Amend(_) | Action::Remark { .. } | Action::Class { .. } => {
             format!("{action:?}")
         }

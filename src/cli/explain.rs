@@ -199,6 +199,7 @@ impl<'a> Dialogue<'a> {
             session: &self.session,
             envelope: &self.envelope,
             recipient,
+            message: None,
             now,
             carried: &self.carried,
         };

@@ -4,6 +4,7 @@ mod attach;
 mod check_config;
 mod explain;
 mod greylist;
+pub mod message;
 mod postfix;
 mod restrictions;
 mod restrictions_man;

@@ -27,6 +27,9 @@ use std::{rc::Rc, time::Duration};
 /// Postfix's default of milter_command_timeout.
 const MILTER_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Postfix's default of milter_content_timeout.
+const MILTER_CONTENT_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Builds the configuration; it is of use only if there is no error among the faults.
 pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn Files) -> (Config, Faults) {
     let mut values = Values { raw, text: &text, faults };
@@ -139,11 +142,16 @@ impl Values<'_> {
         let limits = &mut config.limits;
         self.number("max_sessions", &mut limits.max_sessions);
         self.duration("decision_deadline", &mut limits.decision_deadline);
+        self.duration("content_deadline", &mut limits.content_deadline);
         self.duration("shutdown_grace", &mut limits.shutdown_grace);
         self.duration("idle_timeout", &mut limits.idle_timeout);
         if limits.decision_deadline >= MILTER_COMMAND_TIMEOUT {
             let help = "raise milter_command_timeout in main.cf above it, or lower it to \"20s\"";
             self.warn("decision_deadline", "Postfix waits 30 s by default and gives up before this", help);
+        }
+        if limits.content_deadline >= MILTER_CONTENT_TIMEOUT {
+            let help = "raise milter_content_timeout in main.cf above it, or lower it to \"120s\"";
+            self.warn("content_deadline", "Postfix waits 300 s by default and gives up before this", help);
         }
     }
 

@@ -200,6 +200,9 @@ const KEYS: &[Key] = &[
     key("decision_deadline", Takes::Span(Duration::from_millis(100), seconds(600)), "\"20s\"", "\"10s\"",
         "How long one answer may take; what is unknown then counts as a temporary failure. It must be below Postfix's \
          milter_command_timeout, 30 s by default."),
+    key("content_deadline", Takes::Span(seconds(1), seconds(3_600)), "\"120s\"", "\"60s\"",
+        "How long the answer to a whole message may take, and the looking at it. It must be below Postfix's \
+         milter_content_timeout, 300 s by default."),
     key("shutdown_grace", Takes::Span(seconds(0), seconds(3_600)), "\"8s\"", "\"1m\"",
         "How long sessions in flight may go on after SIGTERM."),
     key("idle_timeout", Takes::Span(seconds(1), seconds(86_400)), "\"7210s\"", "\"1h\"",

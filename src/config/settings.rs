@@ -1,6 +1,6 @@
 //! The configuration as the server uses it: plain data, one `Default` beside each struct.
 
-use crate::{policy::Policy, restriction::args::Settings, smtp::domain::Domain};
+use crate::{policy::Policy, request::Event, restriction::args::Settings, smtp::domain::Domain};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -112,10 +112,20 @@ pub struct Limits {
     pub max_sessions: usize,
     /// Time for one answer, below Postfix's milter_command_timeout of 30 s. Default 20 s.
     pub decision_deadline: Duration,
+    /// Time for the answer to a message, and for looking at it, below Postfix's milter_content_timeout of 300 s. Default
+    /// 120 s.
+    pub content_deadline: Duration,
     /// How long sessions in flight may go on after SIGTERM. Default 8 s.
     pub shutdown_grace: Duration,
     /// How long a session may be silent; Postfix's own limits are shorter. Default 7210 s.
     pub idle_timeout: Duration,
+}
+
+impl Limits {
+    /// Time for the answer to an event.
+    pub fn deadline(&self, event: Event) -> Duration {
+        if event == Event::EndOfMessage { self.content_deadline } else { self.decision_deadline }
+    }
 }
 
 impl Default for Limits {
@@ -123,6 +133,7 @@ impl Default for Limits {
         Self {
             max_sessions: 4000,
             decision_deadline: Duration::from_secs(20),
+            content_deadline: Duration::from_secs(120),
             shutdown_grace: Duration::from_secs(8),
             idle_timeout: Duration::from_secs(7210),
         }

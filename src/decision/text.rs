@@ -78,7 +78,9 @@ pub struct RemarkLine<'a> {
 impl fmt::Display for RemarkLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match (self.remark.word, self.observed) {
-            (word @ ("hold" | "prepend" | "redirect" | "bcc" | "discard"), true) => format!("{word}_warning"),
+            (word @ ("hold" | "prepend" | "replace" | "remove" | "redirect" | "bcc" | "discard"), true) => {
+                format!("{word}_warning")
+            }
             (word, _) => word.to_owned(),
         };
         line(f, self.decision, &word, &self.remark.text, Some(&self.remark.rule))

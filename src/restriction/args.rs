@@ -4,6 +4,7 @@ use super::{list::List, rbl_reply::ReplyTemplate, scored_list::ScoredList};
 use crate::{
     decision::action::{Action, ClassId},
     greylist,
+    header_checks::HeaderTable,
     origin::{Fault, Origin, Word},
     smtp::reply::{Reply, ReplyCode},
     table::{AccessTable, action::MapCodes, domain_list::DomainList, texts::TextTable},
@@ -215,6 +216,14 @@ pub trait Tables {
     /// When there is no such table.
     fn table(&mut self, word: &Word) -> Result<Arc<AccessTable>, Fault>;
 
+    /// The header table of a `type:name` word.
+    ///
+    /// # Errors
+    /// When there is no such table.
+    fn header_table(&mut self, word: &Word) -> Result<Arc<HeaderTable>, Fault> {
+        Err(word.error("no header tables are to be had here"))
+    }
+
     /// Takes a warning about a table that only the restriction using it can give, or about an argument.
     fn warn(&mut self, fault: Fault) {
         let _ = fault;
@@ -265,6 +274,20 @@ impl<'a> Arguments<'a> {
             fault.help(format!("write the table's type and file, such as `{name} hash:/etc/mailward/access`"))
         })?;
         self.tables.table(&word)
+    }
+
+    /// The next word as a header table.
+    ///
+    /// # Errors
+    /// When there is no word or no such table.
+    pub fn header_table(&mut self) -> Result<(Word, Arc<HeaderTable>), Fault> {
+        let name = self.name.text.clone();
+        let word = self.word("a table").map_err(|fault| {
+            fault
+                .help(format!("write the table's type and file, such as `{name} pcre:/etc/mailward/headers`"))
+        })?;
+        let table = self.tables.header_table(&word)?;
+        Ok((word, table))
     }
 
     /// Reports a warning about an argument, or a fault in what a table holds.

@@ -4,10 +4,12 @@
 
 pub mod args;
 mod check_access;
+mod check_header;
 mod check_policy_service;
 mod check_sasl_access;
 mod check_server_access;
 pub mod class;
+pub mod content;
 mod defer_if;
 pub mod elsewhere;
 mod envelope_address;
@@ -47,6 +49,7 @@ use crate::{
     request::{Event, Request},
 };
 use args::Arguments;
+use content::Looks;
 use std::fmt;
 
 /// A rule: a pure function of the request and the answers that are there.
@@ -65,6 +68,11 @@ pub trait Restriction: fmt::Debug + Send + Sync {
     /// The block and allow lists it asks.
     fn lists(&self) -> Vec<ListUse> {
         Vec::new()
+    }
+
+    /// What it wants to know of a message's content.
+    fn looks(&self) -> Option<Looks> {
+        None
     }
 
     /// Whether it asks the greylist, and may defer a message at DATA.
@@ -129,6 +137,7 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         check_policy_service::KINDS,
         check_server_access::KINDS,
         check_sasl_access::KINDS,
+        check_header::KINDS,
         permit_inet_interfaces::KINDS,
         reject_multi_recipient_bounce::KINDS,
         reject_plaintext_session::KINDS,

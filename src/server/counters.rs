@@ -12,6 +12,11 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds several.
+    pub fn add_all(&self, count: usize) {
+        self.0.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// The number now.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -85,6 +90,12 @@ counters! {
     /// Table searches that gave up, because a pattern took too much effort, and tables and policy services that say
     /// something impossible.
     configuration_faults,
+    /// Bytes of message bodies that the MTA handed over.
+    body_bytes,
+    /// Messages that took too long to look at.
+    messages_given_up,
+    /// Changes of fields that a table asked for and no milter can make: those of parts.
+    fields_unchanged,
     /// Changes of messages that the MTA does not let us make.
     amendments_unavailable,
     /// Replies that the milter library refused: a bug.

@@ -1,7 +1,9 @@
 //! The milter server: listener, callbacks, reload and graceful shutdown.
 
+mod amend;
 pub mod answer;
 mod connection;
+mod content;
 mod conversation;
 pub mod counters;
 pub mod decide;
@@ -18,6 +20,7 @@ pub mod watch;
 use crate::{
     config::settings::Config,
     dns::{Dns, DnsError},
+    policy::content::Content,
     policy_service::PolicyServices,
     request::DecisionId,
     store::sqlite::SqliteStore,
@@ -47,6 +50,8 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 pub struct Running {
     /// The configuration.
     pub config: Config,
+    /// How its policy looks at messages.
+    pub content: Content,
     /// Who answers its lookups.
     pub answerer: Answerer,
     /// The watch on its DNS lists.
@@ -67,7 +72,8 @@ impl Running {
         let watch = watch.follow(config.policy.dnsxl(), &config.untested_lists);
         let services = Arc::new(PolicyServices::new(&config.policy_service));
         let answerer = Answerer::new(dns.clone(), watch.clone(), services, counters).with_greylist(greylist);
-        Arc::new(Self { config, answerer, watch, dns })
+        let content = Content::of(&config.policy);
+        Arc::new(Self { config, content, answerer, watch, dns })
     }
 }
 

@@ -35,7 +35,7 @@ const STAY: &[(&str, &str)] = &[
     ("milter_default_action", "It says what Postfix does while mailward is down."),
 ];
 
-const HEADERS: &str = "This version of mailward does not look at headers.";
+const HEADERS: &str = "A table of it cannot be carried out by mailward.";
 
 /// Parameters whose key has another name, or stands outside all sections.
 const KEYS: [(&str, &str); 6] = [

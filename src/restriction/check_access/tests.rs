@@ -98,6 +98,7 @@ impl Scene {
             session: &self.session,
             envelope: &self.envelope,
             recipient: self.recipient.as_ref(),
+            message: None,
             now: Timestamp(0),
             carried: &deferrals,
         };
@@ -125,6 +126,7 @@ impl Scene {
             Action::Amend(Amendment::Prepend { name, value }) => format!("prepend {name}: {value}"),
             Action::Amend(Amendment::Redirect(address)) => format!("redirect {address}"),
             Action::Amend(Amendment::Bcc(address)) => format!("bcc {address}"),
+            action @ (Action::Amend(_) | Action::Several(_)) => format!("{action:?}"),
             Action::Remark { word, text } => format!("{word} {text}"),
             Action::Class { class: ClassId(number), .. } => format!("class {number}"),
             action @ (Action::Dunno | Action::Ok) => action.word().to_owned(),
