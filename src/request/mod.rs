@@ -1,6 +1,7 @@
 //! What is known about a mail at one moment of the SMTP dialogue: the read-only view given to rules.
 
 pub mod envelope;
+pub mod message;
 pub mod session;
 pub mod subject;
 
