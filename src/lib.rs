@@ -15,7 +15,8 @@
 //! ```text
 //! L0 smtp  time  origin             the vocabulary of RFC 5321, units, where a setting was written
 //! L1 request  lookup  decision      the view given to rules; questions and answers; the record of a decision
-//! L2 table  greylist  header_checks  tables in Postfix's notation; what the rows of the greylist mean
+//! L2 table  header_checks  greylist  tables in Postfix's notation; what the rows of the greylist mean
+//!    attachment                     the names in a message, in every reading
 //! L3 restriction                    one file per restriction or family, and the registry
 //! L4 policy                         the loop: the first decisive answer wins
 //!    -- up to here pure: no async, clock, file, socket, log, randomness --
@@ -44,6 +45,7 @@
 //! A file in `src/restriction` that exports `KINDS` with its manual text and its cases, a `mod` line and a line in
 //! [`restriction::registry`]. A new kind of lookup is rare: a variant in [`lookup::Lookup`], an answer, an adapter.
 
+pub mod attachment;
 pub mod cli;
 pub mod config;
 pub mod decision;

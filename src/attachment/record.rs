@@ -1,0 +1,261 @@
+//! What a walk writes down: the findings of each set of rules, what could not be followed, and the tree.
+
+use super::{
+    budget::{Budget, Lease},
+    facts::{Facts, Finding, Part, Place, Reading, Reason, SHOWN, Trouble, Unreadable},
+    limits::Limits,
+    normal::forms,
+    rules::Treatment,
+    walker::Watch,
+};
+use std::{
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+/// Names that were judged last; the same text from another reading of a field is not judged again.
+const REMEMBERED: usize = 64;
+/// Bytes of names that the tree holds.
+const TREE_BYTES: usize = 1 << 20;
+/// Names of one part that the tree holds.
+const TREE_NAMES: usize = 64;
+
+/// The notes of one walk, and what it may still spend.
+#[derive(Debug)]
+pub(super) struct Record {
+    watch: Arc<Watch>,
+    budget: Arc<Budget>,
+    facts: Facts,
+    part: String,
+    /// What the part is called, for archives that cannot be read.
+    called: String,
+    held: Option<Vec<(usize, Finding)>>,
+    judged: VecDeque<u64>,
+    parts: usize,
+    names: usize,
+    members: usize,
+    inflated: u64,
+    tree_bytes: usize,
+}
+
+impl Record {
+    pub(super) fn new(watch: Arc<Watch>, budget: Arc<Budget>) -> Self {
+        let facts = Facts {
+            findings: vec![Vec::new(); watch.rules.len()],
+            tree: watch.keep_tree.then(Vec::new),
+            ..Facts::default()
+        };
+        Self {
+            watch,
+            budget,
+            facts,
+            part: String::new(),
+            called: String::new(),
+            held: None,
+            judged: VecDeque::new(),
+            parts: 0,
+            names: 0,
+            members: 0,
+            inflated: 0,
+            tree_bytes: 0,
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Facts {
+        self.release(true);
+        self.facts
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.watch.limits
+    }
+
+    /// Whether nothing in the rest can change the answer: every set of rules has banned something.
+    pub(super) fn is_settled(&self) -> bool {
+        let banned = |findings: &Vec<Finding>| findings.iter().any(|finding| finding.banned);
+        self.facts.tree.is_none() && self.facts.findings.iter().all(banned)
+    }
+
+    /// Begins a part. False when there are too many.
+    pub(super) fn begin_part(&mut self, number: &str) -> bool {
+        self.parts += 1;
+        self.part.clear();
+        self.part.push_str(number);
+        self.called.clear();
+        if self.parts > self.watch.limits.parts {
+            self.unparsable(Trouble::Parts);
+            return false;
+        }
+        if let Some(tree) = &mut self.facts.tree {
+            tree.push(Part { number: number.to_owned(), ..Part::default() });
+        }
+        true
+    }
+
+    /// The media type of the part that was begun last.
+    pub(super) fn media_type(&mut self, media_type: &str) {
+        if let Some(part) = self.facts.tree.as_mut().and_then(|tree| tree.last_mut()) {
+            part.media_type = media_type.chars().take(SHOWN).collect();
+        }
+    }
+
+    /// Memory for a container, if there is some left.
+    pub(super) fn lease(&self, bytes: usize) -> Option<Lease> {
+        self.budget.take(bytes)
+    }
+
+    /// Takes bytes out of what may be inflated; false when it is used up.
+    pub(super) fn inflate(&mut self, bytes: usize) -> bool {
+        self.inflated = self.inflated.saturating_add(bytes as u64);
+        self.inflated <= self.watch.limits.inflated_bytes
+    }
+
+    pub(super) fn unparsable(&mut self, trouble: Trouble) {
+        self.facts.unparsable.get_or_insert(trouble);
+    }
+
+    pub(super) fn ambiguous(&mut self, trouble: Trouble) {
+        self.facts.ambiguous.get_or_insert(trouble);
+    }
+
+    /// From now on findings are held back: whether the names of a message part count is known only from its body.
+    pub(super) fn hold(&mut self) {
+        self.release(true);
+        self.held = Some(Vec::new());
+    }
+
+    /// Keeps the names that were held back, or forgets them.
+    pub(super) fn release(&mut self, keep: bool) {
+        for (rules, finding) in self.held.take().unwrap_or_default() {
+            if keep {
+                self.add(rules, finding);
+            }
+        }
+    }
+
+    /// A name inside an archive. False when there are too many.
+    pub(super) fn member(&mut self, written: &[u8], text: &str) -> bool {
+        self.members += 1;
+        if self.members > self.watch.limits.archive_members {
+            return false;
+        }
+        self.judge(Place::Archive, written, text);
+        true
+    }
+
+    /// A name of the part in one reading.
+    pub(super) fn name(&mut self, place: Place, written: &[u8], text: &str) {
+        self.names += 1;
+        if self.names > self.watch.limits.names {
+            self.unparsable(Trouble::Names);
+            return;
+        }
+        if self.called.is_empty() {
+            self.called = shown(text);
+        }
+        self.judge(place, written, text);
+    }
+
+    /// An archive whose names cannot be read, or not all of them.
+    pub(super) fn unreadable(&mut self, unreadable: Unreadable) {
+        for number in 0..self.watch.rules.len() {
+            let treatment = self.watch.rules.get(number).map_or(Treatment::Ignore, |rules| rules.archives);
+            self.treat(number, treatment, Place::Archive, Reason::Archive(unreadable));
+        }
+    }
+
+    /// A piece of a message.
+    pub(super) fn partial(&mut self) {
+        for number in 0..self.watch.rules.len() {
+            let treatment = self.watch.rules.get(number).map_or(Treatment::Ignore, |rules| rules.partial);
+            self.treat(number, treatment, Place::Type, Reason::Partial);
+        }
+    }
+
+    fn treat(&mut self, rules: usize, treatment: Treatment, source: Place, reason: Reason) {
+        let banned = match treatment {
+            Treatment::Ignore => return,
+            Treatment::Mark => false,
+            Treatment::Reject => true,
+        };
+        let (written, reading) = (self.called.clone(), self.called.clone());
+        let finding = Finding { banned, written, reading, reason, part: self.part.clone(), source };
+        if !self.facts.findings.get(rules).is_some_and(|known| known.contains(&finding)) {
+            self.add(rules, finding);
+        }
+    }
+
+    fn judge(&mut self, place: Place, written: &[u8], text: &str) {
+        let mut hasher = DefaultHasher::new();
+        (place as u8, &self.part, text).hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.judged.contains(&hash) {
+            return;
+        }
+        if self.judged.len() == REMEMBERED {
+            self.judged.pop_front();
+        }
+        self.judged.push_back(hash);
+        let forms = forms(text);
+        let mut banned_by = Vec::new();
+        let watch = self.watch.clone();
+        for (number, rules) in watch.rules.iter().enumerate() {
+            match rules.judge_forms(&forms) {
+                Ok(None) => {}
+                Ok(Some(verdict)) => {
+                    if verdict.banned {
+                        banned_by.push(number);
+                    }
+                    let finding = Finding {
+                        banned: verdict.banned,
+                        written: shown(&super::charset::lenient(written)),
+                        reading: shown(text),
+                        reason: verdict.reason,
+                        part: self.part.clone(),
+                        source: place,
+                    };
+                    match &mut self.held {
+                        Some(held) if held.len() < REMEMBERED => held.push((number, finding)),
+                        Some(_) => {}
+                        None => self.add(number, finding),
+                    }
+                }
+                Err(reason) => {
+                    self.facts.gave_up.get_or_insert(reason);
+                }
+            }
+        }
+        self.draw(place, text, banned_by);
+    }
+
+    /// Keeps a finding, as long as there is room; a banned one takes the place of a mark.
+    fn add(&mut self, rules: usize, finding: Finding) {
+        let most = self.watch.limits.findings;
+        let Some(findings) = self.facts.findings.get_mut(rules) else { return };
+        if findings.len() < most {
+            findings.push(finding);
+        } else if finding.banned
+            && let Some(mark) = findings.iter_mut().rev().find(|finding| !finding.banned)
+        {
+            *mark = finding;
+        }
+    }
+
+    fn draw(&mut self, source: Place, text: &str, banned_by: Vec<usize>) {
+        let text = shown(text);
+        self.tree_bytes = self.tree_bytes.saturating_add(text.len());
+        let Some(tree) = self.facts.tree.as_mut().filter(|_| self.tree_bytes <= TREE_BYTES) else { return };
+        if let Some(part) = tree.last_mut()
+            && part.names.len() < TREE_NAMES
+        {
+            part.names.push(Reading { source, text, banned_by });
+        }
+    }
+}
+
+/// The end of a text, as much as is shown.
+fn shown(text: &str) -> String {
+    let skipped = text.char_indices().rev().nth(SHOWN - 1).map_or(0, |(at, _)| at);
+    text.get(skipped..).unwrap_or_default().to_owned()
+}
