@@ -6,7 +6,7 @@ use super::{
     pattern::NamePattern,
     presets::{self, CLASS_ID, Group},
 };
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// What happens to what a setting names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,7 +142,7 @@ fn double_extension(form: &str) -> Option<&str> {
 /// A list of extensions. `{...}` stands for any class identifier; one with a dot inside covers both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extensions {
-    single: HashSet<String>,
+    single: BTreeSet<String>,
     several: Vec<String>,
     class_ids: bool,
 }

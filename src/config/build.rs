@@ -1,7 +1,7 @@
 //! From the keys that are set to the configuration as the server uses it.
 
 use super::{
-    Files, dns_lists,
+    Files, attachments, dns_lists,
     faults::Faults,
     lists::Builder,
     loader::Loader,
@@ -48,6 +48,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     loader.parents = config.settings.parent_domain_matches_subdomains;
     tables(raw, &mut config, &mut loader);
     dns_lists::read(raw, &mut loader, &mut config.settings);
+    attachments::read(raw, &mut loader, &mut config);
     let mut builder = Builder::new(loader, config.settings.clone(), &classes);
     for stage in Stage::ALL {
         if let Some(Value::List(tokens)) = value(raw, &format!("restrictions.{stage}")) {

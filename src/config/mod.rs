@@ -3,6 +3,7 @@
 //! [`load`] reads files, [`parse`] gets them from its caller. TOML becomes typed values by the table of keys
 //! ([`keys`]), those become the [`Config`]; nothing stops at the first fault.
 
+mod attachments;
 mod build;
 pub mod diagnostic;
 mod dns_lists;

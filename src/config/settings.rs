@@ -1,6 +1,6 @@
 //! The configuration as the server uses it: plain data, one `Default` beside each struct.
 
-use crate::{policy::Policy, request::Event, restriction::args::Settings, smtp::domain::Domain};
+use crate::{attachment, policy::Policy, request::Event, restriction::args::Settings, smtp::domain::Domain};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -28,6 +28,8 @@ pub struct Config {
     pub untested_lists: Vec<Domain>,
     /// `[policy_service]`, as far as the services are asked by it.
     pub policy_service: PolicyService,
+    /// The limits of `[attachments]`; its rules are in `settings`.
+    pub attachments: attachment::limits::Limits,
     /// The store's part of `[greylist]`; the rules' part is in `settings`.
     pub greylist: Greylist,
 }
@@ -39,6 +41,7 @@ impl Config {
             ("socket", self.socket.name() != new.socket.name()),
             ("socket_mode or socket_group", self.socket.rights() != new.socket.rights()),
             ("greylist.store", self.greylist != new.greylist),
+            ("attachments.container_memory", self.limits.container_memory != new.limits.container_memory),
             ("max_sessions", self.limits.max_sessions != new.limits.max_sessions),
             ("idle_timeout", self.limits.idle_timeout != new.limits.idle_timeout),
         ];
@@ -115,6 +118,8 @@ pub struct Limits {
     /// Time for the answer to a message, and for looking at it, below Postfix's milter_content_timeout of 300 s. Default
     /// 120 s.
     pub content_deadline: Duration,
+    /// Memory for looking into the containers of all messages in flight, in bytes. Default 64 MiB.
+    pub container_memory: usize,
     /// How long sessions in flight may go on after SIGTERM. Default 8 s.
     pub shutdown_grace: Duration,
     /// How long a session may be silent; Postfix's own limits are shorter. Default 7210 s.
@@ -134,6 +139,7 @@ impl Default for Limits {
             max_sessions: 4000,
             decision_deadline: Duration::from_secs(20),
             content_deadline: Duration::from_secs(120),
+            container_memory: 64 << 20,
             shutdown_grace: Duration::from_secs(8),
             idle_timeout: Duration::from_secs(7210),
         }

@@ -133,6 +133,13 @@ pub enum Amendment {
         /// Which of the fields of this name, from 1.
         index: usize,
     },
+    /// A recipient does not get the message; others do.
+    DeleteRecipient {
+        /// The recipient as the MTA knows it, `<user@domain>`.
+        address: String,
+        /// Why.
+        why: String,
+    },
     /// REDIRECT: this recipient instead of all others.
     Redirect(String),
     /// BCC: this recipient beside the others.
@@ -166,9 +173,12 @@ impl Amendment {
     pub fn field(&self) -> Option<(&str, usize)> {
         match self {
             Self::Replace { name, index, .. } | Self::Remove { name, index, .. } => Some((name, *index)),
-            Self::Hold(_) | Self::Prepend { .. } | Self::Insert { .. } | Self::Redirect(_) | Self::Bcc(_) => {
-                None
-            }
+            Self::Hold(_)
+            | Self::Prepend { .. }
+            | Self::Insert { .. }
+            | Self::DeleteRecipient { .. }
+            | Self::Redirect(_)
+            | Self::Bcc(_) => None,
         }
     }
 
@@ -179,6 +189,7 @@ impl Amendment {
             Self::Prepend { .. } | Self::Insert { .. } => "prepend",
             Self::Replace { .. } => "replace",
             Self::Remove { .. } => "remove",
+            Self::DeleteRecipient { .. } => "delete_recipient",
             Self::Redirect(_) => "redirect",
             Self::Bcc(_) => "bcc",
         }
@@ -194,7 +205,7 @@ pub struct Amends {
     pub headers: bool,
     /// REPLACE, IGNORE and STRIP.
     pub fields: bool,
-    /// REDIRECT and BCC.
+    /// REDIRECT, BCC and recipients who do not get the message.
     pub recipients: bool,
     /// DISCARD: needs no negotiation, but a message.
     pub discard: bool,

@@ -78,7 +78,11 @@ pub struct RemarkLine<'a> {
 impl fmt::Display for RemarkLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match (self.remark.word, self.observed) {
-            (word @ ("hold" | "prepend" | "replace" | "remove" | "redirect" | "bcc" | "discard"), true) => {
+            (
+                word @ ("hold" | "prepend" | "replace" | "remove" | "delete_recipient" | "redirect" | "bcc"
+                | "discard"),
+                true,
+            ) => {
                 format!("{word}_warning")
             }
             (word, _) => word.to_owned(),

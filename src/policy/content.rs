@@ -2,39 +2,60 @@
 
 use super::Policy;
 use crate::{
+    attachment::{Walker, Watch, budget::Budget, limits::Limits},
     header_checks::{self, Plan},
     request::message::{Appetite, Inspect, Message},
-    restriction::content::Looks,
+    restriction::content::{Attachments, Looks},
 };
 use std::sync::Arc;
 
 /// What all restrictions of a policy look at; the same for every message.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Content {
     headers: Arc<Plan>,
+    attachments: Arc<Watch>,
+    budget: Arc<Budget>,
 }
 
 impl Content {
-    /// The union over a policy.
-    pub fn of(policy: &Policy) -> Self {
+    /// The union over a policy. Messages are followed within the limits, and containers take their memory out of the
+    /// budget.
+    pub fn of(policy: &Policy, limits: &Limits, budget: Arc<Budget>) -> Self {
         let mut headers = Plan::default();
+        let mut attachments = Watch { limits: limits.clone(), ..Watch::default() };
         for look in policy.entries().filter_map(|entry| entry.restriction.looks()) {
             match look {
                 Looks::Headers(entry) => headers.add(&entry),
+                Looks::Attachments(rules)
+                    if attachments.rules.iter().any(|known| Arc::ptr_eq(known, &rules)) => {}
+                Looks::Attachments(rules) => attachments.rules.push(rules),
             }
         }
-        Self { headers: headers.into() }
+        Self { headers: headers.into(), attachments: attachments.into(), budget }
+    }
+
+    /// The same with every part and every reading of its names, for commands that show them.
+    pub fn with_tree(&self) -> Self {
+        let attachments = Watch { keep_tree: true, ..self.attachments.as_ref().clone() };
+        Self { attachments: attachments.into(), ..self.clone() }
     }
 
     /// Whether nothing looks at the content.
     pub fn is_empty(&self) -> bool {
-        self.headers.is_empty()
+        self.headers.is_empty() && !self.names_recipients()
+    }
+
+    /// Whether a rule must know all recipients of a message at its end.
+    pub fn names_recipients(&self) -> bool {
+        !self.attachments.rules.is_empty()
     }
 
     /// Begins to look at a message.
     pub fn inspect(&self) -> Inspection {
         let headers = (!self.headers.is_empty()).then(|| header_checks::Inspector::new(self.headers.clone()));
-        Inspection { headers }
+        let walks = self.names_recipients() || self.attachments.keep_tree;
+        let walker = walks.then(|| Walker::new(self.attachments.clone(), self.budget.clone()));
+        Inspection { headers, attachments: walker.map(|walker| (self.attachments.clone(), walker)) }
     }
 }
 
@@ -42,6 +63,7 @@ impl Content {
 #[derive(Debug)]
 pub struct Inspection {
     headers: Option<header_checks::Inspector>,
+    attachments: Option<(Arc<Watch>, Walker)>,
 }
 
 impl Inspection {
@@ -51,11 +73,15 @@ impl Inspection {
         if let Some(headers) = self.headers {
             message.add(headers.finish());
         }
+        if let Some((watch, walker)) = self.attachments {
+            message.add(Attachments { watch, facts: walker.finish() });
+        }
         message
     }
 
     fn inspectors(&mut self) -> impl Iterator<Item = &mut dyn Inspect> {
-        self.headers.iter_mut().map(|headers| headers as &mut dyn Inspect)
+        let headers = self.headers.iter_mut().map(|headers| headers as &mut dyn Inspect);
+        headers.chain(self.attachments.iter_mut().map(|(_, walker)| walker as &mut dyn Inspect))
     }
 }
 

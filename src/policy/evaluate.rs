@@ -336,6 +336,9 @@ impl<'a> Run<'a> {
             Amendment::Insert { name, value, .. } => format!("PREPEND {name}: {value}"),
             Amendment::Replace { name, value, .. } => format!("REPLACE {name}: {value}"),
             Amendment::Remove { name, .. } => format!("IGNORE {name}"),
+            Amendment::DeleteRecipient { address, why } => {
+                return format!("{address} does not get it: {why}");
+            }
             Amendment::Redirect(address) => format!("REDIRECT {address}"),
             Amendment::Bcc(address) => format!("BCC {address}"),
         };

@@ -1,6 +1,8 @@
 //! What a restriction is made from: its words, the settings, and the tables it names.
 
-use super::{list::List, rbl_reply::ReplyTemplate, scored_list::ScoredList};
+use super::{
+    attachment_rules::AttachmentRules, list::List, rbl_reply::ReplyTemplate, scored_list::ScoredList,
+};
 use crate::{
     decision::action::{Action, ClassId},
     greylist,
@@ -70,6 +72,8 @@ pub struct Settings {
     pub dnsbl: BTreeMap<String, Arc<ScoredList>>,
     /// `[greylist]`.
     pub greylist: Arc<greylist::Settings>,
+    /// `[attachments]`, by the empty name, and the sections `[attachments.NAME]`.
+    pub attachments: BTreeMap<String, Arc<AttachmentRules>>,
 }
 
 /// What clients on a list are told.
@@ -191,6 +195,7 @@ impl Default for Settings {
             rbl_replies: RblReplies::default(),
             dnsbl: BTreeMap::new(),
             greylist: Arc::default(),
+            attachments: BTreeMap::from([(String::new(), Arc::default())]),
         }
     }
 }
@@ -262,6 +267,15 @@ impl<'a> Arguments<'a> {
         self.words
             .next()
             .ok_or_else(|| self.name.error(format!("`{}` needs {what} behind it", self.name.text)))
+    }
+
+    /// The next word, if it is one of those that may stand there.
+    pub fn optional(&mut self, is: impl Fn(&str) -> bool) -> Option<Word> {
+        if self.words.as_slice().first().is_some_and(|word| is(&word.text)) {
+            self.words.next()
+        } else {
+            None
+        }
     }
 
     /// The next word as an access table.

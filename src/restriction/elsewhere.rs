@@ -80,7 +80,6 @@ static TABLE: &[Elsewhere] = &[
     ),
     // What later versions will carry out and Postfix never does.
     own("greylist_dnsbl_score"),
-    own("reject_attachment_name"),
 ];
 
 #[cfg(test)]

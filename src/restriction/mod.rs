@@ -3,6 +3,7 @@
 //! One restriction or family, one file, one line in [`registry`].
 
 pub mod args;
+pub mod attachment_rules;
 mod check_access;
 mod check_header;
 mod check_policy_service;
@@ -25,6 +26,7 @@ mod permit_sasl_authenticated;
 mod permit_tls_all_clientcerts;
 pub mod rbl_reply;
 mod reject;
+mod reject_attachment_name;
 mod reject_dnsbl_score;
 mod reject_invalid_helo_hostname;
 mod reject_multi_recipient_bounce;
@@ -138,6 +140,7 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         check_server_access::KINDS,
         check_sasl_access::KINDS,
         check_header::KINDS,
+        reject_attachment_name::KINDS,
         permit_inet_interfaces::KINDS,
         reject_multi_recipient_bounce::KINDS,
         reject_plaintext_session::KINDS,
@@ -218,7 +221,8 @@ mod tests {
             match kind.parse {
                 Parse::Entry(_) => {
                     let alone = rule_with(kind.name, &settings);
-                    assert_eq!(alone.is_ok(), kind.usage.is_empty(), "{}: usage `{}`", kind.name, kind.usage);
+                    let optional = kind.usage.is_empty() || kind.usage.starts_with('[');
+                    assert_eq!(alone.is_ok(), optional, "{}: usage `{}`", kind.name, kind.usage);
                 }
                 Parse::WarnIfReject => assert!(!kind.usage.is_empty(), "{}", kind.name),
             }

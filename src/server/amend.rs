@@ -112,6 +112,10 @@ async fn recipients(transaction: &Transaction, actions: &EomActions) -> Result<(
         actions.add_recipient(c_string(&format!("<{address}>"))).await?;
         return Ok(());
     }
+    let deleted = deleted(transaction);
+    for recipient in deleted {
+        actions.delete_recipient(c_string(recipient)).await?;
+    }
     for amendment in &transaction.amendments {
         let Amendment::Bcc(address) = amendment else { continue };
         let address = format!("<{address}>");
@@ -120,6 +124,17 @@ async fn recipients(transaction: &Transaction, actions: &EomActions) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The recipients who do not get the message. If they were all of them, it would vanish: then all get it.
+fn deleted(transaction: &Transaction) -> Vec<&String> {
+    let is = |recipient: &&String| {
+        transaction.amendments.iter().any(
+            |amendment| matches!(amendment, Amendment::DeleteRecipient { address, .. } if address == *recipient),
+        )
+    };
+    let deleted: Vec<&String> = transaction.recipients.iter().filter(is).collect();
+    if deleted.len() < transaction.recipients.len() { deleted } else { Vec::new() }
 }
 
 /// A text without NUL: tables and configuration hold none, clients' texts never come here.

@@ -161,6 +161,9 @@ impl Conversation {
             transaction.outgoing.push(path.address.internal());
         }
         transaction.envelope.accepted += 1;
+        if self.running.content.names_recipients() {
+            transaction.envelope.recipients.push(path.clone());
+        }
         transaction.only = (transaction.envelope.accepted == 1).then_some(path);
         if self.agreed.actions.contains(indymilter::Actions::DELETE_RCPT) {
             let typed = arguments.first().map(|argument| text::from_wire(argument.to_bytes()));

@@ -18,6 +18,7 @@ mod reply;
 pub mod watch;
 
 use crate::{
+    attachment::budget::Budget,
     config::settings::Config,
     dns::{Dns, DnsError},
     policy::content::Content,
@@ -68,11 +69,12 @@ impl Running {
         watch: &Watch,
         greylist: Arc<SqliteStore>,
         counters: Arc<Counters>,
+        budget: Arc<Budget>,
     ) -> Arc<Self> {
         let watch = watch.follow(config.policy.dnsxl(), &config.untested_lists);
         let services = Arc::new(PolicyServices::new(&config.policy_service));
         let answerer = Answerer::new(dns.clone(), watch.clone(), services, counters).with_greylist(greylist);
-        let content = Content::of(&config.policy);
+        let content = Content::of(&config.policy, &config.attachments, budget);
         Arc::new(Self { config, content, answerer, watch, dns })
     }
 }
@@ -83,6 +85,8 @@ pub struct Server {
     counters: Arc<Counters>,
     /// Shared over reloads; its file is opened when a policy greylists.
     greylist: Arc<SqliteStore>,
+    /// The memory for looking into containers.
+    budget: Arc<Budget>,
     clock: Arc<dyn Clock>,
     next: AtomicU32,
 }
@@ -98,10 +102,11 @@ impl Server {
         let watch = Watch::new(counters.clone());
         let ages = config.settings.greylist.ages();
         let greylist = Arc::new(SqliteStore::new(&config.greylist.located(), Some(ages), clock.clone()));
-        let running = RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone()));
+        let budget = Budget::new(config.limits.container_memory);
+        let running = Running::new(config, dns, &watch, greylist.clone(), counters.clone(), budget.clone());
         // Another process has another beginning, so that names differ over a restart within one second.
         let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
-        Ok(Arc::new(Self { running, counters, greylist, clock, next }))
+        Ok(Arc::new(Self { running: RwLock::new(running), counters, greylist, budget, clock, next }))
     }
 
     /// The configuration in force for new sessions.
@@ -142,7 +147,8 @@ impl Server {
         if config.policy.greylists() {
             self.greylist.start();
         }
-        let running = Running::new(config, dns, &old.watch, self.greylist.clone(), self.counters.clone());
+        let (greylist, counters) = (self.greylist.clone(), self.counters.clone());
+        let running = Running::new(config, dns, &old.watch, greylist, counters, self.budget.clone());
         let watch = running.watch.clone();
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
         // Not before: the new lists must be found.

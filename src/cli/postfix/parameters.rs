@@ -83,6 +83,7 @@ pub(super) fn item(main_cf: &MainCf, parameter: &str) -> Option<(&'static str, I
         Takes::Code | Takes::Number(..) if is_number(&value) => Value::Plain(value),
         Takes::Texts => Value::List(split(&value).into_iter().map(plain).collect()),
         Takes::Text
+        | Takes::Strings
         | Takes::List
         | Takes::Code
         | Takes::Number(..)
