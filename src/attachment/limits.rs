@@ -6,7 +6,7 @@ pub struct Limits {
     /// Parts that are open inside one another, multiparts and messages. Postfix's `mime_nesting_limit` is 100; the
     /// deepest of 954 odd messages had 7. Default 200, 1 to 1,000.
     pub depth: usize,
-    /// Parts in all. The most that were seen are 330. Default 1,000, 1 to 100,000.
+    /// Parts in all. The most that were seen are 330. Default 10,000, 1 to 100,000.
     pub parts: usize,
     /// Bytes of the Content-* fields of one header. Postfix cuts one field at `header_size_limit`, 102,400. Default
     /// 131,072, 1,024 to 131,072.
@@ -35,7 +35,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             depth: 200,
-            parts: 1_000,
+            parts: 10_000,
             header_bytes: 131_072,
             parameters: 1_024,
             segments: 1_000,

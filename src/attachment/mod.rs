@@ -5,18 +5,25 @@
 //! in proportion to its length, and opens containers only as far as their directories.
 
 pub mod budget;
-#[allow(dead_code, reason = "the walk that uses it comes next")]
 mod charset;
-#[allow(dead_code, reason = "the walk that uses it comes next")]
+mod container;
 mod decode;
+mod delimiters;
 pub mod facts;
+mod fields;
+mod head;
+mod inline;
+mod layer;
+mod leaf;
 pub mod limits;
+mod names;
 mod normal;
+mod parameters;
 pub mod pattern;
 pub mod presets;
-#[allow(dead_code, reason = "the walk that uses it comes next")]
 mod record;
 pub mod rules;
 mod walker;
+mod words;
 
 pub use walker::{Walker, Watch};

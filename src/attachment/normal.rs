@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use unicode_normalization::UnicodeNormalization;
 
 /// So many bytes of a name are looked at: its end. File systems stop at about 255.
-pub(super) const LONGEST: usize = 4_096;
+pub(super) const LONGEST: usize = 1_024;
 
 /// The forms of a name, in lower case and without repetition.
 pub(super) type Forms = BTreeSet<String>;

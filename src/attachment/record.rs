@@ -2,6 +2,7 @@
 
 use super::{
     budget::{Budget, Lease},
+    charset::lenient,
     facts::{Facts, Finding, Part, Place, Reading, Reason, SHOWN, Trouble, Unreadable},
     limits::Limits,
     normal::forms,
@@ -105,16 +106,36 @@ impl Record {
         self.budget.take(bytes)
     }
 
+    /// The number of the part that was begun last.
+    pub(super) fn part(&self) -> &str {
+        &self.part
+    }
+
+    /// What the part is called by the first name that it has; empty if it has none.
+    pub(super) fn called(&self) -> &str {
+        &self.called
+    }
+
     /// Takes bytes out of what may be inflated; false when it is used up.
     pub(super) fn inflate(&mut self, bytes: usize) -> bool {
         self.inflated = self.inflated.saturating_add(bytes as u64);
         self.inflated <= self.watch.limits.inflated_bytes
     }
 
+    /// Bytes that are held, without the tree.
+    pub(super) fn held(&self) -> usize {
+        let finding =
+            |finding: &Finding| size_of::<Finding>() + finding.written.len() + finding.reading.len();
+        let held = self.held.iter().flatten().map(|(_, held)| finding(held));
+        size_of::<Self>() + held.chain(self.facts.findings.iter().flatten().map(finding)).sum::<usize>()
+    }
+
+    /// Something cannot be followed.
     pub(super) fn unparsable(&mut self, trouble: Trouble) {
         self.facts.unparsable.get_or_insert(trouble);
     }
 
+    /// Something is read in different ways.
     pub(super) fn ambiguous(&mut self, trouble: Trouble) {
         self.facts.ambiguous.get_or_insert(trouble);
     }
@@ -209,7 +230,7 @@ impl Record {
                     }
                     let finding = Finding {
                         banned: verdict.banned,
-                        written: shown(&super::charset::lenient(written)),
+                        written: shown(&lenient(written)),
                         reading: shown(text),
                         reason: verdict.reason,
                         part: self.part.clone(),
