@@ -62,7 +62,7 @@ keys! { {
         "The field that marks a message.";
     }
     limit("attachments.depth", (1, 1_000), ("200", "50"), "Parts that are open inside one another, multiparts and messages."),
-    limit("attachments.parts", (1, 100_000), ("1000", "500"), "Parts of a message in all."),
+    limit("attachments.parts", (1, 100_000), ("10000", "500"), "Parts of a message in all."),
     key("attachments.header_bytes", Takes::Bytes(1_024, 131_072), "\"128 KiB\"", "\"64 KiB\"",
         "The Content-* fields of one header together."),
     limit("attachments.parameters", (1, 4_096), ("1024", "100"), "Parameters of one field."),
