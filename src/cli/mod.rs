@@ -5,10 +5,12 @@ mod check_config;
 mod explain;
 mod greylist;
 pub mod message;
+mod parts;
 mod postfix;
 mod restrictions;
 mod restrictions_man;
 mod run;
+mod scan;
 
 use clap::{Parser, Subcommand};
 use std::{
@@ -34,6 +36,7 @@ enum Command {
     Greylist(greylist::Args),
     Postfix(postfix::Args),
     Restrictions(restrictions::Args),
+    Scan(scan::Args),
 }
 
 /// How a command ended: the codes of sysexits.h that mailward uses.
@@ -41,6 +44,8 @@ enum Command {
 pub enum Exit {
     /// 0
     Success,
+    /// 1: `scan` found something banned.
+    Found,
     /// 64, EX_USAGE: the command line is wrong.
     Usage,
     /// 65, EX_DATAERR: what was given gives nothing that works.
@@ -60,6 +65,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
+            Self::Found => 1,
             Self::Usage => 64,
             Self::Data => 65,
             Self::Unavailable => 69,
@@ -130,6 +136,10 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
         Command::Greylist(args) => buffered(out, |out| ended(greylist::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
+        Command::Scan(args) => buffered(out, |out| match scan::run(&args, out) {
+            Ok(exit) => Ok(exit),
+            Err(failure) => ended(Err(failure), err),
+        }),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
     }
 }

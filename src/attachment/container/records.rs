@@ -19,7 +19,7 @@ pub(super) enum Want {
 pub(super) const LONGEST: usize = 8_192;
 
 /// A format.
-pub(super) trait Format: std::fmt::Debug + Send {
+pub(super) trait Format: std::fmt::Debug + Send + Sync {
     /// Takes the piece that was wanted, empty after a [`Want::Skip`], and says what is wanted next.
     fn next(&mut self, piece: &[u8], record: &mut Record) -> Want;
 }
