@@ -13,8 +13,7 @@ use mailward::{
 };
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
-    net::{SocketAddr, TcpStream},
+    io::Write as _,
     process::{Command, Stdio},
     sync::Arc,
 };
@@ -22,6 +21,7 @@ use support::{
     mailward::MailwardInstance,
     postfix::{PostfixInstance, Setup, available, own_directory, say},
     sink::{Delivered, Sink},
+    smtp::send,
 };
 
 /// A table that matches every field.
@@ -291,40 +291,13 @@ struct Fate {
     then: String,
 }
 
-/// Sends every message in one session: the replies to their ends.
-fn send(address: SocketAddr, messages: &[String]) -> Vec<String> {
-    let stream = TcpStream::connect(address).unwrap();
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    let mut reply = || loop {
-        let line = lines.next().unwrap().unwrap();
-        if line.as_bytes()[3] == b' ' {
-            return line;
-        }
-    };
-    let say = |text: &[u8]| (&stream).write_all(text).unwrap();
-    reply();
-    say(b"EHLO client.example\r\n");
-    reply();
-    let mut replies = Vec::new();
-    for message in messages {
-        for command in ["MAIL FROM:<from@mail.example>", "RCPT TO:<to@mail.example>", "DATA"] {
-            say(format!("{command}\r\n").as_bytes());
-            let answer = reply();
-            assert!(answer.starts_with(['2', '3']), "{command}: {answer}");
-        }
-        say(message.replace('\n', "\r\n").as_bytes());
-        say(b".\r\n");
-        replies.push(reply());
-    }
-    replies
-}
-
 /// What becomes of each message when Postfix itself, or mailward for it, asks the table.
 fn fates(main_cf: &[String], messages: &[String]) -> Vec<Fate> {
     let sink = Sink::start();
     let main_cf = [sink.main_cf(), main_cf.to_vec()].concat();
     let postfix = PostfixInstance::start(&Setup { main_cf, ..Setup::default() });
-    let replies = send(postfix.address(0), messages);
+    let wire: Vec<_> = messages.iter().map(|message| message.replace('\n', "\r\n").into_bytes()).collect();
+    let replies = send(postfix.address(0), &wire);
     let id = |reply: &str| reply.rsplit_once("queued as ").map(|(_, id)| id.to_owned());
     let delivered: Vec<Option<String>> = replies.iter().map(|reply| id(reply)).collect();
     let held = postfix.queue();

@@ -19,4 +19,5 @@ pub mod milter;
 pub mod policy_server;
 pub mod postfix;
 pub mod sink;
+pub mod smtp;
 pub mod wire;
