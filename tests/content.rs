@@ -152,6 +152,60 @@ async fn the_rest_of_a_body_is_skipped_once_nothing_in_it_can_matter() {
 }
 
 #[tokio::test]
+async fn fields_are_changed_from_the_last_to_the_first_and_each_once() {
+    let directory = Directory::new();
+    let tables = [
+        (
+            "one",
+            "/^X-Out:/ IGNORE\n/^X-In: (.*)/ PREPEND X-Before: $1\n/^Subject: (.*)/ REPLACE Subject: [$1]\n",
+        ),
+        ("two", "/^X-Out: 1/ STRIP\n/^X-Hold:/ HOLD\n/^X-Old: (.*)/ REPLACE X-New: $1\n"),
+    ];
+    for (name, text) in tables {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    let policy = "[restrictions]\nend_of_data = ['check_header pcre:one', 'check_header pcre:two']\n";
+    let daemon = Daemon::start_with(parse(policy, directory.path()), "").await;
+    let mut session = begun(&daemon, TO).await;
+    let fields = ["X-Out: 1", "X-In: a", "x-out: 2", "Subject: s", "X-Old: o\n p", "X-In: b", "X-Hold: h"];
+    let header =
+        fields.map(|field| field.split_once(": ").map(|(name, value)| (name, value.to_owned())).unwrap());
+    let (actions, answer, _) = send(&mut session, (header.to_vec(), Vec::new()), 65_535).await;
+    let shown: Vec<String> = actions.iter().map(edit).collect();
+    // Received of the MTA itself stands before all, as number 0 of what is inserted.
+    let want = [
+        "delete x-out 2",
+        "delete X-Out 1",
+        "change Subject 1:  [s]",
+        "delete X-Old 1",
+        "insert 3 X-Before:  b",
+        "insert 3 X-New:  o| p",
+        "insert 1 X-Before:  a",
+        "hold",
+    ];
+    assert_eq!(
+        (shown.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), answer.as_str()),
+        (&want[..], "continue")
+    );
+}
+
+/// A change in a few words.
+fn edit(action: &EomAction) -> String {
+    let text = |value: &CString| value.to_str().unwrap().replace('\n', "|");
+    match action {
+        EomAction::InsertHeader { index, name, value } => {
+            format!("insert {index} {}: {}", text(name), text(value))
+        }
+        EomAction::ChangeHeader { name, index, value } => {
+            format!("change {} {index}: {}", text(name), text(value))
+        }
+        EomAction::DeleteHeader { name, index } => format!("delete {} {index}", text(name)),
+        EomAction::Quarantine { .. } => "hold".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_forbidden_name_ends_the_looking() {
     const MEGABYTES: usize = 25 << 20;
     let daemon = Daemon::start(NAMES, "").await;

@@ -55,7 +55,8 @@ impl Content {
         let headers = (!self.headers.is_empty()).then(|| header_checks::Inspector::new(self.headers.clone()));
         let walks = self.names_recipients() || self.attachments.keep_tree;
         let walker = walks.then(|| Walker::new(self.attachments.clone(), self.budget.clone()));
-        Inspection { headers, attachments: walker.map(|walker| (self.attachments.clone(), walker)) }
+        let attachments = walker.map(|walker| (self.attachments.clone(), walker));
+        Inspection { headers, attachments, hungry: [true; 2] }
     }
 }
 
@@ -64,6 +65,8 @@ impl Content {
 pub struct Inspection {
     headers: Option<header_checks::Inspector>,
     attachments: Option<(Arc<Watch>, Walker)>,
+    /// Which of the two wants more; none is bothered once it has enough.
+    hungry: [bool; 2],
 }
 
 impl Inspection {
@@ -79,23 +82,30 @@ impl Inspection {
         message
     }
 
-    fn inspectors(&mut self) -> impl Iterator<Item = &mut dyn Inspect> {
-        let headers = self.headers.iter_mut().map(|headers| headers as &mut dyn Inspect);
-        headers.chain(self.attachments.iter_mut().map(|(_, walker)| walker as &mut dyn Inspect))
+    /// Goes on with those that want more.
+    fn go_on(&mut self, mut look: impl FnMut(&mut dyn Inspect) -> Appetite) -> Appetite {
+        let headers = self.headers.as_mut().map(|headers| headers as &mut dyn Inspect);
+        let attachments = self.attachments.as_mut().map(|(_, walker)| walker as &mut dyn Inspect);
+        for (inspector, hungry) in [headers, attachments].into_iter().zip(&mut self.hungry) {
+            *hungry &= inspector.is_some_and(|inspector| *hungry && look(inspector) == Appetite::More);
+        }
+        if self.hungry.contains(&true) { Appetite::More } else { Appetite::Enough }
     }
 }
 
 impl Inspect for Inspection {
     fn header(&mut self, name: &[u8], value: &[u8]) {
-        self.inspectors().for_each(|inspector| inspector.header(name, value));
+        self.go_on(|inspector| {
+            inspector.header(name, value);
+            Appetite::More
+        });
     }
 
     fn end_of_headers(&mut self) -> Appetite {
-        self.inspectors()
-            .fold(Appetite::Enough, |appetite, inspector| appetite.and(inspector.end_of_headers()))
+        self.go_on(|inspector| inspector.end_of_headers())
     }
 
     fn body(&mut self, chunk: &[u8]) -> Appetite {
-        self.inspectors().fold(Appetite::Enough, |appetite, inspector| appetite.and(inspector.body(chunk)))
+        self.go_on(|inspector| inspector.body(chunk))
     }
 }

@@ -11,16 +11,6 @@ pub enum Appetite {
     Enough,
 }
 
-impl Appetite {
-    /// What both together want.
-    pub fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Enough, Self::Enough) => Self::Enough,
-            (Self::More, _) | (_, Self::More) => Self::More,
-        }
-    }
-}
-
 /// Looks at a message as it streams by, in whatever chunks; knows nothing of sockets or policies.
 pub trait Inspect: Send {
     /// A field of the message's own header: its raw value, with its folds (`\n` or `\r\n`) and its leading blank.
