@@ -1,7 +1,7 @@
 //! Messages that are made to take time or memory, each of about the length asked for.
 
 /// Every kind of them by name.
-pub fn messages(length: usize) -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn messages(length: usize) -> Vec<(&'static str, Vec<u8>)> {
     let fill = |unit: &str| unit.repeat(length / unit.len() + 1).into_bytes();
     let numbered = |unit: &dyn Fn(usize) -> String| {
         let (mut text, mut number) = (String::new(), 0);
@@ -144,7 +144,7 @@ fn pieces(length: usize, unit: &str) -> Vec<u8> {
 }
 
 /// Lines of base64 of bytes that look random.
-pub fn base64_lines(length: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn base64_lines(length: usize, seed: u64) -> Vec<u8> {
     let mut random = seed;
     let bytes: Vec<u8> = (0..length / 78 * 57)
         .map(|_| {
@@ -162,7 +162,7 @@ fn zip_lines(length: usize) -> Vec<u8> {
 }
 
 /// Lines of base64.
-pub fn encoded(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn encoded(bytes: &[u8]) -> Vec<u8> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = Vec::with_capacity(bytes.len() * 78 / 57 + 80);
     for line in bytes.chunks(57) {
