@@ -12,7 +12,7 @@ use mailward::{
     request::message::{Appetite, Inspect},
 };
 use std::{env, fs, path::PathBuf, sync::Arc};
-use support::postfix::say;
+use support::{hostile, postfix::say};
 
 /// The set of the survey, `names` banned and nothing marked.
 fn watch() -> Arc<Watch> {
@@ -98,6 +98,30 @@ fn the_cases_of_the_survey_are_judged_as_they_say() {
         }
     }
     assert!(faults.is_empty(), "{} of {count} cases\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn any_split_of_the_same_bytes_gives_the_same_result() {
+    let watch = watch();
+    let cases = cases().into_iter().map(|case| (case.id.clone(), case.message()));
+    let hostile = hostile::messages(9_000).into_iter().map(|(name, message)| (name.to_owned(), message));
+    let mut random = 1_u64;
+    for (name, message) in cases.chain(hostile) {
+        let whole = walk(&watch, &message, message.len());
+        for longest in [3, 50, 2_000] {
+            let mut walker = Walker::new(watch.clone(), Budget::new(64 << 20));
+            let mut rest = message.as_slice();
+            while !rest.is_empty() {
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let length = usize::try_from(random >> 33).unwrap() % longest + 1;
+                let (piece, behind) = rest.split_at(length.min(rest.len()));
+                walker.raw(piece);
+                rest = behind;
+            }
+            assert_eq!(walker.finish(), whole, "{name} by at most {longest}");
+        }
+    }
 }
 
 /// A case of a file in tests/attachments.

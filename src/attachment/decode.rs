@@ -76,17 +76,22 @@ impl Base64 {
 
 /// Decodes whole groups as long as nothing else comes; how many letters were taken.
 fn groups(text: &[u8], decoded: &mut Vec<u8>) -> usize {
+    let start = decoded.len();
+    // A line at a time: what is behind its end would be cleared for nothing.
+    let text = text.get(..text.len().min(76)).unwrap_or_default();
+    decoded.resize(start + text.len() / 4 * 3, 0);
     let mut taken = 0;
-    for group in text.chunks_exact(4) {
+    let room = decoded.get_mut(start..).unwrap_or_default();
+    for (group, bytes) in text.chunks_exact(4).zip(room.chunks_exact_mut(3)) {
         let [a, b, c, d] = [0, 1, 2, 3].map(|at| VALUES[usize::from(group[at])]);
         if (a | b | c | d) & 0xC0 != 0 {
             break;
         }
         let bits = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
-        let [_, first, second, third] = bits.to_be_bytes();
-        decoded.extend([first, second, third]);
+        bytes.copy_from_slice(&bits.to_be_bytes()[1..]);
         taken += 4;
     }
+    decoded.truncate(start + taken / 4 * 3);
     taken
 }
 

@@ -1,6 +1,9 @@
 //! The boundaries that are open, and which of them a line may be (RFC 2046 5.1.1, and who reads it how).
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Included, Unbounded},
+};
 
 /// Bytes that boundaries take at most, all together.
 const OPEN_BYTES: usize = 48 * 1_024;
@@ -70,6 +73,10 @@ impl Delimiters {
             return None;
         }
         let line = line.trim_ascii_end();
+        // Most lines of hyphens are too short for any boundary.
+        if self.lengths.first_key_value().is_none_or(|(shortest, _)| line.len() < *shortest) {
+            return None;
+        }
         let folded = line.to_ascii_lowercase();
         let shorter = folded.strip_suffix(b"--").map(<[u8]>::trim_ascii_end);
         let whole = [(Some(folded.as_slice()), false), (shorter, true)];
@@ -89,13 +96,21 @@ impl Delimiters {
 
     /// The longest boundary with which the line begins.
     fn begins(&self, folded: &[u8], closed: &dyn Fn(usize) -> bool) -> Option<Delimiter> {
-        for (&length, _) in self.lengths.range(..=folded.len()).rev().filter(|(length, _)| **length > 0) {
-            let (key, behind) = folded.split_at(length);
-            let Some(entries) = self.known.get(key) else { continue };
-            let strict = |boundary: &[u8]| boundary.iter().all(|byte| *byte == b'-');
+        let strict = |boundary: &[u8]| boundary.iter().all(|byte| *byte == b'-');
+        let mut key = folded;
+        // The greatest of those that are not greater is it, or agrees with it up to where it differs from the line.
+        while !key.is_empty() {
+            let (known, entries) = self.known.range::<[u8], _>((Unbounded, Included(key))).next_back()?;
+            let same = known.iter().zip(key).take_while(|(known, letter)| known == letter).count();
             let frames = entries.iter().filter(|(_, boundary)| !strict(boundary)).map(|(frame, _)| *frame);
-            if let Some(frame) = innermost(frames, closed) {
-                return Some(Delimiter { frame, closes: behind.starts_with(b"--"), exact: false });
+            if same == known.len() && same > 0 {
+                if let Some(frame) = innermost(frames, closed) {
+                    let closes = folded.get(same..).is_some_and(|behind| behind.starts_with(b"--"));
+                    return Some(Delimiter { frame, closes, exact: false });
+                }
+                key = key.get(..same - 1)?;
+            } else {
+                key = key.get(..same)?;
             }
         }
         None

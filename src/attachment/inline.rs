@@ -1,6 +1,7 @@
 //! Names between the lines of a text: uuencode, base64 and yEnc blocks, and BinHex files.
 
 use super::{facts::Place, names, record::Record};
+use memchr::{memchr2, memmem, memrchr2};
 
 /// So much of a line is looked at.
 const LINE: usize = 1_100;
@@ -41,9 +42,18 @@ impl Inline {
 
     /// Looks at the next bytes.
     pub(super) fn feed(&mut self, text: &[u8], record: &mut Record) {
-        let mut rest = text;
-        while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
-            let (line, behind) = rest.split_at(end);
+        let mut words = Words::of(text);
+        let mut at = 0;
+        while at < text.len() {
+            if self.line.is_empty() && matches!(self.wait, Wait::Nothing) {
+                at = words.line_from(at);
+            }
+            let rest = text.get(at..).unwrap_or_default();
+            let Some(end) = memchr2(b'\n', b'\r', rest) else {
+                self.collect(rest);
+                return;
+            };
+            let line = rest.get(..end).unwrap_or_default();
             if self.line.is_empty() {
                 self.look(line.get(..LINE.min(line.len())).unwrap_or_default(), record);
             } else {
@@ -51,9 +61,8 @@ impl Inline {
                 let line = std::mem::take(&mut self.line);
                 self.look(&line, record);
             }
-            rest = behind.get(1..).unwrap_or_default();
+            at += end + 1;
         }
-        self.collect(rest);
     }
 
     /// Looks at a last line without an end.
@@ -86,7 +95,7 @@ impl Inline {
         match line.first() {
             Some(b'b') => self.begin(line),
             Some(b'=') if line.starts_with(b"=ybegin ") => {
-                if let Some(at) = memchr::memmem::find(line, b" name=") {
+                if let Some(at) = memmem::find(line, b" name=") {
                     names::of_value(Place::YEnc, line.get(at + 6..).unwrap_or_default(), record);
                 }
             }
@@ -131,6 +140,38 @@ impl Inline {
             let name = rest.get(..usize::from(length).min(rest.len())).unwrap_or_default();
             names::of_value(Place::MacBinary, name, record);
         }
+    }
+}
+
+/// Where in a text the words stand with which something begins, so that the lines between are passed over at once.
+struct Words<'a> {
+    text: &'a [u8],
+    /// Where the last line begins, which may go on in the next text.
+    last: usize,
+    next: [Option<usize>; 2],
+}
+
+impl<'a> Words<'a> {
+    const WORDS: [&'static [u8]; 2] = [b"begin", b"(This file must be"];
+
+    fn of(text: &'a [u8]) -> Self {
+        let last = memrchr2(b'\n', b'\r', text).map_or(0, |end| end + 1);
+        Self { text, last, next: [Some(0); 2] }
+    }
+
+    /// The beginning of the next line, from the one at `at` on, that holds one of the words, or of the last one.
+    fn line_from(&mut self, at: usize) -> usize {
+        let mut found = self.last.max(at);
+        for (word, next) in Self::WORDS.iter().zip(&mut self.next) {
+            // A word that is not passed yet is still the next one.
+            if next.is_some_and(|next| next <= at) {
+                let lines = self.text.get(at..self.last).unwrap_or_default();
+                *next = memmem::find(lines, word).map(|offset| at + offset);
+            }
+            found = found.min(next.unwrap_or(found));
+        }
+        let before = self.text.get(at..found).unwrap_or_default();
+        memrchr2(b'\n', b'\r', before).map_or(at, |end| at + end + 1)
     }
 }
 

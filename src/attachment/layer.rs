@@ -38,6 +38,10 @@ pub(super) struct Layer {
     /// The body of a message in a transfer encoding comes, if no header does.
     encoding: Encoding,
     leaf: Leaf,
+    /// A body that goes on for those who take no delimiter for what ended it for others.
+    shadow: Option<Leaf>,
+    /// A delimiter came that is one for all.
+    ended: bool,
     /// The number of the part that this layer is.
     number: String,
     encoded: usize,
@@ -53,6 +57,8 @@ struct Frame {
     digest: bool,
     /// Its closing line was seen.
     closed: bool,
+    /// Its boundary is not known for certain: there are several.
+    several: bool,
     /// Its boundary is not known: the first line that looks like one is it.
     guess: bool,
 }
@@ -109,6 +115,8 @@ impl Layer {
             late: None,
             encoding: Encoding::Identity,
             leaf: Leaf::nothing(),
+            shadow: None,
+            ended: false,
             number,
             encoded,
             events,
@@ -125,6 +133,7 @@ impl Layer {
             + self.header.held()
             + self.late.as_ref().map_or(0, Header::held)
             + self.leaf.held()
+            + self.shadow.as_ref().map_or(0, Leaf::held)
     }
 
     /// Whether nothing that may still come says anything: no multipart is open and nothing is looked for in the body.
@@ -142,6 +151,7 @@ impl Layer {
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
             }
+            let shadow = self.shadow.take();
             let taken = match (self.state, self.at) {
                 (State::Stopped, _) => return,
                 (_, At::Start | At::Delimiter) => self.line_start(rest, record),
@@ -149,7 +159,24 @@ impl Layer {
                 (State::Body, At::Middle) if self.late.is_some() => self.late_line(rest, record),
                 (State::Body, At::Middle) => self.body(rest, record),
             };
-            rest = rest.get(taken..).unwrap_or_default();
+            let (now, behind) = rest.split_at(taken.min(rest.len()));
+            rest = behind;
+            self.keep_shadow(shadow, now, record);
+        }
+    }
+
+    /// Goes on with the body that did not end for all, unless a delimiter came that is one for all.
+    fn keep_shadow(&mut self, shadow: Option<Leaf>, bytes: &[u8], record: &mut Record) {
+        let ended = std::mem::take(&mut self.ended);
+        let Some(mut shadow) = shadow else { return };
+        if ended {
+            shadow.finish(record);
+            return;
+        }
+        shadow.feed(bytes, record);
+        // The older one is what a strict reader sees.
+        if let Some(younger) = self.shadow.replace(shadow) {
+            younger.finish(record);
         }
     }
 
@@ -176,6 +203,9 @@ impl Layer {
             record.release(header.saw_junk && !header.seen);
         }
         self.end_leaf(record);
+        if let Some(shadow) = self.shadow.take() {
+            shadow.finish(record);
+        }
     }
 
     /// Looks whether a line begins as a delimiter does, and collects it.
@@ -370,7 +400,13 @@ impl Layer {
         if !boundaries.iter().all(|boundary| self.open.open(number, boundary)) {
             record.unparsable(Trouble::Boundaries);
         }
-        self.frames.push(Frame { parts: 0, digest, closed: false, guess: boundaries.is_empty() });
+        self.frames.push(Frame {
+            parts: 0,
+            digest,
+            closed: false,
+            several: boundaries.len() > 1,
+            guess: boundaries.is_empty(),
+        });
     }
 
     /// A part begins, or a message in one.
@@ -475,7 +511,16 @@ impl Layer {
             self.header.end_line();
             self.end_header(record);
         }
-        self.end_leaf(record);
+        if exact && !self.frames.get(frame).is_some_and(|frame| frame.several) {
+            self.end_leaf(record);
+            self.ended = true;
+        } else {
+            self.end_late(record);
+            let mut leaf = std::mem::replace(&mut self.leaf, Leaf::nothing());
+            leaf.feed(&self.line, record);
+            leaf.feed(b"\r\n", record);
+            self.shadow = Some(leaf).filter(|leaf| !leaf.is_settled());
+        }
         self.line.clear();
         self.frames.truncate(frame + 1);
         self.open.close_from(frame + 1);

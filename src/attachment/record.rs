@@ -3,6 +3,7 @@
 use super::{
     budget::{Budget, Lease},
     charset::lenient,
+    container::Idle,
     facts::{Facts, Finding, Part, Place, Reading, Reason, SHOWN, Trouble, Unreadable},
     limits::Limits,
     normal::forms,
@@ -37,6 +38,7 @@ pub(super) struct Record {
     names: usize,
     members: usize,
     inflated: u64,
+    idle: Option<Idle>,
     tree_bytes: usize,
 }
 
@@ -59,6 +61,7 @@ impl Record {
             names: 0,
             members: 0,
             inflated: 0,
+            idle: None,
             tree_bytes: 0,
         }
     }
@@ -116,6 +119,16 @@ impl Record {
         &self.called
     }
 
+    /// A state of an inflation that is not needed elsewhere.
+    pub(super) fn idle(&mut self) -> Option<Idle> {
+        self.idle.take()
+    }
+
+    /// Keeps such a state for the next member.
+    pub(super) fn put_idle(&mut self, idle: Idle) {
+        self.idle = Some(idle);
+    }
+
     /// Takes bytes out of what may be inflated; false when it is used up.
     pub(super) fn inflate(&mut self, bytes: usize) -> bool {
         self.inflated = self.inflated.saturating_add(bytes as u64);
@@ -161,7 +174,7 @@ impl Record {
         if self.members > self.watch.limits.archive_members {
             return false;
         }
-        self.judge(Place::Archive, written, text);
+        self.judge(Place::Archive, written, last(text, MEMBER));
         true
     }
 
@@ -275,8 +288,16 @@ impl Record {
     }
 }
 
+/// So many characters of a name inside an archive are looked at.
+const MEMBER: usize = 512;
+
 /// The end of a text, as much as is shown.
 fn shown(text: &str) -> String {
-    let skipped = text.char_indices().rev().nth(SHOWN - 1).map_or(0, |(at, _)| at);
-    text.get(skipped..).unwrap_or_default().to_owned()
+    last(text, SHOWN).to_owned()
+}
+
+/// The last characters of a text.
+fn last(text: &str, characters: usize) -> &str {
+    let skipped = text.char_indices().rev().nth(characters - 1).map_or(0, |(at, _)| at);
+    text.get(skipped..).unwrap_or_default()
 }

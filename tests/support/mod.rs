@@ -13,6 +13,7 @@ pub mod dialogue;
 pub mod directory;
 pub mod dns;
 pub mod greylist;
+pub mod hostile;
 pub mod login;
 pub mod mailward;
 pub mod milter;

@@ -6,7 +6,7 @@ use super::{
 };
 use miniz_oxide::{
     DataFormat, MZFlush, MZStatus,
-    inflate::stream::{InflateState, inflate},
+    inflate::stream::{InflateState, MinReset, inflate},
 };
 use std::fmt;
 
@@ -15,10 +15,21 @@ const STATE: usize = 48 * 1_024;
 
 /// A stream that is being inflated, and what comes out of it.
 pub(in super::super) struct Inflate {
-    state: Box<InflateState>,
+    state: Option<Idle>,
     content: Box<Content>,
     ended: bool,
+}
+
+/// The state of an inflation that is not needed now; to make one costs more than many members are long.
+pub(in super::super) struct Idle {
+    state: Box<InflateState>,
     _lease: Lease,
+}
+
+impl fmt::Debug for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idle").finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Inflate {
@@ -33,12 +44,15 @@ impl fmt::Debug for Inflate {
 impl Inflate {
     /// Begins a stream, if there is memory for it.
     pub(super) fn new(content: Content, record: &mut Record) -> Option<Self> {
-        let Some(lease) = record.lease(STATE) else {
-            record.unreadable(Unreadable::Limit);
-            return None;
-        };
-        let state = InflateState::new_boxed(DataFormat::Raw);
-        Some(Self { state, content: Box::new(content), ended: false, _lease: lease })
+        let mut idle = record.idle().or_else(|| {
+            let lease = record.lease(STATE)?;
+            Some(Idle { state: InflateState::new_boxed(DataFormat::Raw), _lease: lease })
+        });
+        match &mut idle {
+            Some(idle) => idle.state.reset_as(MinReset),
+            None => record.unreadable(Unreadable::Limit),
+        }
+        idle.map(|idle| Self { state: Some(idle), content: Box::new(content), ended: false })
     }
 
     pub(super) fn held(&self) -> usize {
@@ -55,8 +69,9 @@ impl Inflate {
         let mut output = [0_u8; 4_096];
         let mut taken = 0;
         while !self.ended {
+            let Some(idle) = &mut self.state else { break };
             let rest = bytes.get(taken..).unwrap_or_default();
-            let result = inflate(&mut self.state, rest, &mut output, MZFlush::None);
+            let result = inflate(&mut idle.state, rest, &mut output, MZFlush::None);
             taken += result.bytes_consumed;
             let inflated = output.get(..result.bytes_written).unwrap_or_default();
             if !record.inflate(inflated.len()) {
@@ -76,7 +91,7 @@ impl Inflate {
             self.ended |= self.content.is_settled();
         }
         if self.ended {
-            self.content.finish(record);
+            self.end(record);
         }
         taken
     }
@@ -84,7 +99,15 @@ impl Inflate {
     /// The stream is cut.
     pub(super) fn finish(&mut self, record: &mut Record) {
         if !self.ended {
-            self.content.finish(record);
+            self.end(record);
+        }
+    }
+
+    fn end(&mut self, record: &mut Record) {
+        self.ended = true;
+        self.content.finish(record);
+        if let Some(idle) = self.state.take() {
+            record.put_idle(idle);
         }
     }
 }

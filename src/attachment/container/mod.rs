@@ -12,6 +12,7 @@ mod tar;
 
 use super::{facts::Unreadable, layer::Layer, record::Record};
 use gzip::Gzip;
+pub(super) use inflate::Idle;
 use inflate::Inflate;
 use rar::{Rar4, Rar5};
 use records::Records;
