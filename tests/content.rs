@@ -249,6 +249,7 @@ async fn an_mta_that_offers_little_is_served_with_less() {
     begin(&mut session, TO).await;
     let (actions, answer, _) = send(&mut session, attached("a.docm", 200_000), 65_535).await;
     assert_eq!(answer, "continue");
+    assert!(!session.milter.negotiated_opts().contains(ProtoOpts::LEADING_SPACE));
     // Such an MTA puts the blank behind the colon itself.
     assert_eq!(actions, [inserted("marked \"a.docm\" (docm), part 2, Content-Disposition")]);
 }
@@ -268,6 +269,22 @@ async fn recipients_for_whom_it_is_refused_do_not_get_it_and_one_always_does() {
     begin(&mut session, TO).await;
     let (_, answer, _) = send(&mut session, attached("a.exe", 100), 65_535).await;
     assert_eq!(answer, REFUSED);
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_would_get_is_deferred() {
+    let policy = "[restrictions]
+        end_of_data = ['reject_attachment_name one', 'reject_attachment_name two']
+        [attachments]
+        conflict = 'delete'
+        [attachments.one]
+        allow_recipients = ['inline:{ one@rcpt.example=OK }']
+        [attachments.two]
+        allow_recipients = ['inline:{ two@rcpt.example=OK }']";
+    let daemon = Daemon::start(policy, "").await;
+    let mut session = begun(&daemon, &["<one@rcpt.example>", "<two@rcpt.example>"]).await;
+    let (actions, answer, _) = send(&mut session, attached("a.exe", 100), 65_535).await;
+    assert_eq!((actions.len(), answer.as_str()), (0, "451 4.3.0 Message cannot be changed as required"));
 }
 
 #[tokio::test]

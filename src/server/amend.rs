@@ -4,21 +4,46 @@
 use super::conversation::{Conversation, Transaction};
 use crate::decision::action::Amendment;
 use indymilter::{ActionError, ContextActions, EomActions, ProtoOpts};
-use std::{cmp::Reverse, ffi::CString};
+use std::{cmp::Reverse, ffi::CString, fmt};
+
+/// Why a message cannot be changed.
+#[derive(Debug)]
+pub(super) enum AmendError {
+    /// The MTA does not let us, or its connection is gone.
+    Action(ActionError),
+    /// Rules that do not know of one another would leave nobody to get it, so that it would vanish.
+    NobodyLeft,
+}
+
+impl fmt::Display for AmendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Action(error) => error.fmt(f),
+            Self::NobodyLeft => f.write_str("no recipient would be left"),
+        }
+    }
+}
+
+impl From<ActionError> for AmendError {
+    fn from(error: ActionError) -> Self {
+        Self::Action(error)
+    }
+}
 
 /// Carries out the changes of a message.
 ///
 /// # Errors
-/// When the MTA does not let us, or its connection is gone.
-pub(super) async fn amend(conversation: &Conversation, actions: &EomActions) -> Result<(), ActionError> {
+/// When they cannot be carried out.
+pub(super) async fn amend(conversation: &Conversation, actions: &EomActions) -> Result<(), AmendError> {
     let transaction = &conversation.transaction;
+    let deleted = deleted(transaction).ok_or(AmendError::NobodyLeft)?;
     // An MTA that does not hand over the blank behind the colon puts one there itself.
     let blank = conversation.agreed.opts.contains(ProtoOpts::LEADING_SPACE);
     let headers = Headers { amendments: &transaction.amendments, blank };
     headers.change(actions).await?;
     headers.insert(actions).await?;
     headers.prepend(actions).await?;
-    recipients(transaction, actions).await?;
+    recipients(transaction, &deleted, actions).await?;
     for amendment in &transaction.amendments {
         if let Amendment::Hold(reason) = amendment {
             let reason = if reason.is_empty() { "held by mailward" } else { reason };
@@ -99,7 +124,11 @@ fn insertion(amendment: &Amendment) -> Option<(usize, &str, &[u8])> {
     Some((*at, name, &value.0))
 }
 
-async fn recipients(transaction: &Transaction, actions: &EomActions) -> Result<(), ActionError> {
+async fn recipients(
+    transaction: &Transaction,
+    deleted: &[&String],
+    actions: &EomActions,
+) -> Result<(), ActionError> {
     let redirect = transaction.amendments.iter().rev().find_map(|amendment| {
         let Amendment::Redirect(address) = amendment else { return None };
         Some(address)
@@ -112,7 +141,6 @@ async fn recipients(transaction: &Transaction, actions: &EomActions) -> Result<(
         actions.add_recipient(c_string(&format!("<{address}>"))).await?;
         return Ok(());
     }
-    let deleted = deleted(transaction);
     for recipient in deleted {
         actions.delete_recipient(c_string(recipient)).await?;
     }
@@ -126,15 +154,15 @@ async fn recipients(transaction: &Transaction, actions: &EomActions) -> Result<(
     Ok(())
 }
 
-/// The recipients who do not get the message. If they were all of them, it would vanish: then all get it.
-fn deleted(transaction: &Transaction) -> Vec<&String> {
-    let is = |recipient: &&String| {
+/// The recipients who do not get the message; `None` if they are all of them.
+fn deleted(transaction: &Transaction) -> Option<Vec<&String>> {
+    let asked = |recipient: &&String| {
         transaction.amendments.iter().any(
             |amendment| matches!(amendment, Amendment::DeleteRecipient { address, .. } if address == *recipient),
         )
     };
-    let deleted: Vec<&String> = transaction.recipients.iter().filter(is).collect();
-    if deleted.len() < transaction.recipients.len() { deleted } else { Vec::new() }
+    let deleted: Vec<&String> = transaction.recipients.iter().filter(asked).collect();
+    (deleted.is_empty() || deleted.len() < transaction.recipients.len()).then_some(deleted)
 }
 
 /// A text without NUL: tables and configuration hold none, clients' texts never come here.

@@ -53,8 +53,14 @@ impl Server {
         value: CString,
     ) -> Status {
         let Some(conversation) = &mut cx.data else { return Status::Continue };
+        let value = if conversation.agreed.opts.contains(ProtoOpts::LEADING_SPACE) {
+            value.into_bytes()
+        } else {
+            // Taken away by the MTA, and mostly there.
+            [b" ", value.as_bytes()].concat()
+        };
         self.look(conversation, |inspection| {
-            inspection.header(name.as_bytes(), value.as_bytes());
+            inspection.header(name.as_bytes(), &value);
             Appetite::More
         });
         if conversation.agreed.opts.contains(ProtoOpts::NOREPLY_HEADER) {

@@ -258,6 +258,9 @@ fn headers(main_cf: &MainCf) -> Vec<Entry> {
         let entries = split(&value).into_iter().map(|table| Entry {
             text: format!("{check} {table}"),
             was: Some(format!("{parameter} = {table}")),
+            notes: vec![
+                "Of mail that comes by SMTP; what sendmail(1) takes in is not looked at here.".to_owned(),
+            ],
             ..Entry::default()
         });
         entries.collect::<Vec<_>>()
