@@ -253,9 +253,9 @@ fn column(line: &str, part: &str) -> usize {
     line.len() - line[line.find(part).unwrap()..].len()
 }
 
-/// Tables that stand in the entry itself, and the faults in them.
+/// Tables that stand in the entry itself or in memory, and the faults in them.
 #[derive(Default)]
-struct InlineTables(Memory);
+pub(crate) struct InlineTables(pub(crate) Memory);
 
 impl Tables for InlineTables {
     fn table(&mut self, word: &Word) -> Result<Arc<AccessTable>, Fault> {

@@ -141,5 +141,10 @@ fn explain_decides_with_the_message_and_prints_its_parts() {
     assert_eq!(unnumbered(tree), TREE);
     let want = "550 5.7.1 Message refused: attachment \"=?utf-8?B?aW52b2ljZS5wZGYuZXhl?=\" has a forbidden name (exe)";
     assert!(before.contains("END-OF-MESSAGE") && before.trim_end().ends_with(want), "{before}");
+    let entries = before.lines().filter(|line| line.starts_with(" end_of_data"));
+    assert!(
+        entries.clone().count() == 2 && entries.clone().all(|line| line.chars().count() <= 80),
+        "{before}"
+    );
     assert!(before.contains("check_header pcre:headers") && before.contains("warn"), "{before}");
 }

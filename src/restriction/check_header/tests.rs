@@ -2,37 +2,20 @@
 
 use super::*;
 use crate::{
-    header_checks::{HeaderTable, Inspector, Plan},
+    header_checks::{Inspector, Plan},
     origin::Origin,
     request::{
         Stage,
         message::{Inspect, Message},
     },
-    restriction::args::{Settings, Tables},
-    table::{AccessTable, memory::Memory},
-    testing::{Mail, rule_said, zone},
+    restriction::args::Settings,
+    testing::{InlineTables, Mail, rule_said, zone},
 };
 use std::sync::Arc;
 
-/// Tables of one file, `pcre:t` or `regexp:t`.
-struct File(Memory);
-
-impl Tables for File {
-    fn table(&mut self, word: &Word) -> Result<Arc<AccessTable>, Fault> {
-        AccessTable::load(word, &mut self.0).map(Arc::new)
-    }
-
-    fn header_table(&mut self, word: &Word) -> Result<Arc<HeaderTable>, Fault> {
-        HeaderTable::load(word, &mut self.0).map(Arc::new)
-    }
-
-    fn warn(&mut self, fault: Fault) {
-        self.0.faults.push(fault);
-    }
-}
-
+/// The entry with a table of one file, `pcre:t` or `regexp:t`, and the faults in it.
 fn make(name: &str, kind: &str, table: &str) -> (Result<Box<dyn Restriction>, Fault>, Vec<String>) {
-    let mut file = File(Memory::default());
+    let mut file = InlineTables::default();
     file.0.files.insert("t", table.to_owned());
     let origin = Origin::new("m.toml", 1, 1);
     let word = |text: &str| Word { text: text.to_owned(), origin: origin.clone() };

@@ -11,8 +11,8 @@ use crate::{
         args::{Settings, Tables},
         attachment_rules::Allow,
     },
-    table::{AccessTable, memory::Memory},
-    testing::{Mail, faults_of, rule_said, rule_with, zone},
+    table::AccessTable,
+    testing::{InlineTables, Mail, faults_of, rule_said, rule_with, zone},
 };
 use attachment_rules::Action as Act;
 
@@ -49,14 +49,8 @@ fn facts(findings: Vec<Finding>) -> Facts {
 
 /// A table that allows.
 fn allows(table: &str) -> Vec<Arc<AccessTable>> {
-    struct Inline(Memory);
-    impl Tables for Inline {
-        fn table(&mut self, word: &crate::origin::Word) -> Result<Arc<AccessTable>, Fault> {
-            AccessTable::load(word, &mut self.0).map(Arc::new)
-        }
-    }
     let word = crate::table::memory::word(table);
-    vec![Inline(Memory::default()).table(&word).unwrap()]
+    vec![InlineTables::default().table(&word).unwrap()]
 }
 
 const TO: &[&str] = &["to@rcpt.example"];
