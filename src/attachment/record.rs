@@ -68,6 +68,10 @@ impl Record {
 
     pub(super) fn finish(mut self) -> Facts {
         self.release(true);
+        for part in self.facts.tree.iter_mut().flatten() {
+            part.names.sort();
+            part.names.dedup();
+        }
         self.facts
     }
 
@@ -145,12 +149,12 @@ impl Record {
 
     /// Something cannot be followed.
     pub(super) fn unparsable(&mut self, trouble: Trouble) {
-        self.facts.unparsable.get_or_insert(trouble);
+        self.facts.unparsable = Some(self.facts.unparsable.map_or(trouble, |known| known.min(trouble)));
     }
 
     /// Something is read in different ways.
     pub(super) fn ambiguous(&mut self, trouble: Trouble) {
-        self.facts.ambiguous.get_or_insert(trouble);
+        self.facts.ambiguous = Some(self.facts.ambiguous.map_or(trouble, |known| known.min(trouble)));
     }
 
     /// From now on findings are held back: whether the names of a message part count is known only from its body.
@@ -185,7 +189,8 @@ impl Record {
             self.unparsable(Trouble::Names);
             return;
         }
-        if self.called.is_empty() {
+        let in_body = matches!(place, Place::Begin | Place::YEnc | Place::MacBinary | Place::Tnef);
+        if self.called.is_empty() && !in_body {
             self.called = shown(text);
         }
         self.judge(place, written, text);
@@ -215,9 +220,7 @@ impl Record {
         };
         let (written, reading) = (self.called.clone(), self.called.clone());
         let finding = Finding { banned, written, reading, reason, part: self.part.clone(), source };
-        if !self.facts.findings.get(rules).is_some_and(|known| known.contains(&finding)) {
-            self.add(rules, finding);
-        }
+        self.add(rules, finding);
     }
 
     fn judge(&mut self, place: Place, written: &[u8], text: &str) {
@@ -263,16 +266,14 @@ impl Record {
         self.draw(place, text, banned_by);
     }
 
-    /// Keeps a finding, as long as there is room; a banned one takes the place of a mark.
+    /// Keeps a finding in its place, as long as there is room or it comes before another. Two readings of a body go on
+    /// side by side, and which of them finds something first is chance.
     fn add(&mut self, rules: usize, finding: Finding) {
         let most = self.watch.limits.findings;
         let Some(findings) = self.facts.findings.get_mut(rules) else { return };
-        if findings.len() < most {
-            findings.push(finding);
-        } else if finding.banned
-            && let Some(mark) = findings.iter_mut().rev().find(|finding| !finding.banned)
-        {
-            *mark = finding;
+        if let Err(place) = findings.binary_search_by(|known| known.order(&finding)) {
+            findings.insert(place, finding);
+            findings.truncate(most);
         }
     }
 
