@@ -20,7 +20,7 @@ use std::{
 const REMEMBERED: usize = 64;
 /// Bytes of names that the tree holds.
 const TREE_BYTES: usize = 1 << 20;
-/// Names of one part that the tree holds.
+/// Names in one place of one part that the tree holds.
 const TREE_NAMES: usize = 64;
 
 /// The notes of one walk, and what it may still spend.
@@ -282,7 +282,7 @@ impl Record {
         self.tree_bytes = self.tree_bytes.saturating_add(text.len());
         let Some(tree) = self.facts.tree.as_mut().filter(|_| self.tree_bytes <= TREE_BYTES) else { return };
         if let Some(part) = tree.last_mut()
-            && part.names.len() < TREE_NAMES
+            && part.names.iter().filter(|known| known.source == source).count() < TREE_NAMES
         {
             part.names.push(Reading { source, text, banned_by });
         }
