@@ -45,9 +45,7 @@ pub struct Finding {
 impl Finding {
     /// What is banned comes first, then the part that comes first.
     pub(super) fn order(&self, other: &Self) -> Ordering {
-        let part = |finding: &Self| {
-            finding.part.split('.').map(|number| number.parse().unwrap_or(0)).collect::<Vec<u32>>()
-        };
+        let part = |finding: &Self| numbers(&finding.part);
         let key = |finding: &Self| (!finding.banned, part(finding), finding.source);
         key(self).cmp(&key(other)).then_with(|| {
             let rest =
@@ -55,6 +53,11 @@ impl Finding {
             rest(self).cmp(&rest(other))
         })
     }
+}
+
+/// The number of a part, so that 2 comes before 10.
+pub(super) fn numbers(part: &str) -> Vec<u32> {
+    part.split('.').map(|number| number.parse().unwrap_or(0)).collect()
 }
 
 /// So many characters of a name are kept; its end, where the extension is.

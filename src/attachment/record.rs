@@ -4,7 +4,7 @@ use super::{
     budget::{Budget, Lease},
     charset::lenient,
     container::Idle,
-    facts::{Facts, Finding, Part, Place, Reading, Reason, SHOWN, Trouble, Unreadable},
+    facts::{Facts, Finding, Part, Place, Reading, Reason, SHOWN, Trouble, Unreadable, numbers},
     limits::Limits,
     normal::forms,
     rules::Treatment,
@@ -23,15 +23,23 @@ const TREE_BYTES: usize = 1 << 20;
 /// Names in one place of one part that the tree holds.
 const TREE_NAMES: usize = 64;
 
+/// The part of which a walk speaks. A body that goes on beside others has one of its own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Here {
+    part: String,
+    /// What the part is called, for archives that cannot be read.
+    called: String,
+    /// Where it stands in the tree.
+    drawn: usize,
+}
+
 /// The notes of one walk, and what it may still spend.
 #[derive(Debug)]
 pub(super) struct Record {
     watch: Arc<Watch>,
     budget: Arc<Budget>,
     facts: Facts,
-    part: String,
-    /// What the part is called, for archives that cannot be read.
-    called: String,
+    here: Here,
     held: Option<Vec<(usize, Finding)>>,
     judged: VecDeque<u64>,
     parts: usize,
@@ -53,8 +61,7 @@ impl Record {
             watch,
             budget,
             facts,
-            part: String::new(),
-            called: String::new(),
+            here: Here::default(),
             held: None,
             judged: VecDeque::new(),
             parts: 0,
@@ -72,6 +79,11 @@ impl Record {
             part.names.sort();
             part.names.dedup();
         }
+        if let Some(tree) = &mut self.facts.tree {
+            tree.sort_by_cached_key(|part| {
+                (numbers(&part.number), part.media_type.clone(), part.names.clone())
+            });
+        }
         self.facts
     }
 
@@ -88,14 +100,15 @@ impl Record {
     /// Begins a part. False when there are too many.
     pub(super) fn begin_part(&mut self, number: &str) -> bool {
         self.parts += 1;
-        self.part.clear();
-        self.part.push_str(number);
-        self.called.clear();
+        self.here.part.clear();
+        self.here.part.push_str(number);
+        self.here.called.clear();
         if self.parts > self.watch.limits.parts {
             self.unparsable(Trouble::Parts);
             return false;
         }
         if let Some(tree) = &mut self.facts.tree {
+            self.here.drawn = tree.len();
             tree.push(Part { number: number.to_owned(), ..Part::default() });
         }
         true
@@ -103,7 +116,7 @@ impl Record {
 
     /// The media type of the part that was begun last.
     pub(super) fn media_type(&mut self, media_type: &str) {
-        if let Some(part) = self.facts.tree.as_mut().and_then(|tree| tree.last_mut()) {
+        if let Some(part) = self.facts.tree.as_mut().and_then(|tree| tree.get_mut(self.here.drawn)) {
             part.media_type = media_type.chars().take(SHOWN).collect();
         }
     }
@@ -113,14 +126,19 @@ impl Record {
         self.budget.take(bytes)
     }
 
+    /// Speaks of another part from now on; the one so far comes back.
+    pub(super) fn here(&mut self, here: Here) -> Here {
+        std::mem::replace(&mut self.here, here)
+    }
+
     /// The number of the part that was begun last.
     pub(super) fn part(&self) -> &str {
-        &self.part
+        &self.here.part
     }
 
     /// What the part is called by the first name that it has; empty if it has none.
     pub(super) fn called(&self) -> &str {
-        &self.called
+        &self.here.called
     }
 
     /// A state of an inflation that is not needed elsewhere.
@@ -190,8 +208,8 @@ impl Record {
             return;
         }
         let in_body = matches!(place, Place::Begin | Place::YEnc | Place::MacBinary | Place::Tnef);
-        if self.called.is_empty() && !in_body {
-            self.called = shown(text);
+        if self.here.called.is_empty() && !in_body {
+            self.here.called = shown(text);
         }
         self.judge(place, written, text);
     }
@@ -218,14 +236,14 @@ impl Record {
             Treatment::Mark => false,
             Treatment::Reject => true,
         };
-        let (written, reading) = (self.called.clone(), self.called.clone());
-        let finding = Finding { banned, written, reading, reason, part: self.part.clone(), source };
+        let (written, reading) = (self.here.called.clone(), self.here.called.clone());
+        let finding = Finding { banned, written, reading, reason, part: self.here.part.clone(), source };
         self.add(rules, finding);
     }
 
     fn judge(&mut self, place: Place, written: &[u8], text: &str) {
         let mut hasher = DefaultHasher::new();
-        (place as u8, &self.part, text).hash(&mut hasher);
+        (place as u8, &self.here.part, text).hash(&mut hasher);
         let hash = hasher.finish();
         if self.judged.contains(&hash) {
             return;
@@ -249,7 +267,7 @@ impl Record {
                         written: shown(&lenient(written)),
                         reading: shown(text),
                         reason: verdict.reason,
-                        part: self.part.clone(),
+                        part: self.here.part.clone(),
                         source: place,
                     };
                     match &mut self.held {
@@ -281,7 +299,7 @@ impl Record {
         let text = shown(text);
         self.tree_bytes = self.tree_bytes.saturating_add(text.len());
         let Some(tree) = self.facts.tree.as_mut().filter(|_| self.tree_bytes <= TREE_BYTES) else { return };
-        if let Some(part) = tree.last_mut()
+        if let Some(part) = tree.get_mut(self.here.drawn)
             && part.names.iter().filter(|known| known.source == source).count() < TREE_NAMES
         {
             part.names.push(Reading { source, text, banned_by });
