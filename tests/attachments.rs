@@ -124,6 +124,57 @@ fn any_split_of_the_same_bytes_gives_the_same_result() {
     }
 }
 
+/// Every name that is banned in the files below the folder `MAILWARD_CORPUS`, for a reader to explain; and no file may
+/// make a walk panic.
+#[test]
+fn a_corpus_of_messages_is_walked() {
+    let Some(folder) = env::var_os("MAILWARD_CORPUS") else {
+        return say("SKIPPED the corpus: MAILWARD_CORPUS names no folder");
+    };
+    let watch = watch();
+    let (mut open, mut files, mut flagged) = (vec![PathBuf::from(folder)], 0, Vec::new());
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let facts = walk(&watch, &fs::read(&path).unwrap(), 65_535);
+        files += 1;
+        if !facts.findings[0].is_empty() || facts.unparsable.is_some() {
+            flagged.push(format!("{}: {:?} {:?}", path.display(), facts.findings, facts.unparsable));
+        }
+    }
+    say(&format!("{} of {files} files\n{}", flagged.len(), flagged.join("\n")));
+}
+
+/// What the walker says once the header is complete, and at the end of a first piece of the body.
+#[test]
+fn a_walk_says_when_nothing_in_the_rest_can_matter() {
+    let watch = Arc::new(Watch { rules: vec![Arc::new(NameRules::minimal())], ..Watch::default() });
+    let picture = b"/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP//////////////////////\r\n".repeat(20);
+    let zip = b"UEsDBBQAAAAIAABQwlpRjMBzYwAAAJAAAAAJAAAAaW5uZXIuemlw\r\n".repeat(20);
+    let base64 = ("Content-Transfer-Encoding", "base64");
+    use Appetite::{Enough, More};
+    for (what, fields, body, want) in [
+        ("a plain text may hold uuencode", vec![], b"hi\r\n".to_vec(), [More, More]),
+        ("HTML holds nothing", vec![("Content-Type", " text/html")], b"<p>\r\n".to_vec(), [Enough, Enough]),
+        ("a picture", vec![("Content-Type", " image/jpeg"), base64], picture.clone(), [More, Enough]),
+        ("a picture that is none", vec![("Content-Type", "image/jpeg"), base64], zip, [More, More]),
+        ("a file may end as a ZIP file does", vec![("Content-Type", "a/b"), base64], picture, [More, More]),
+        ("a banned name", vec![("Content-Type", "a/b; name=a.exe")], b"MZ".to_vec(), [Enough, Enough]),
+        (
+            "parts may follow",
+            vec![("Content-Type", "multipart/mixed; boundary=b")],
+            b"--b\r\n\r\n--b--\r\n".to_vec(),
+            [More, More],
+        ),
+    ] {
+        let mut walker = Walker::new(watch.clone(), Budget::new(1 << 20));
+        fields.iter().for_each(|(name, value)| walker.header(name.as_bytes(), value.as_bytes()));
+        assert_eq!([walker.end_of_headers(), walker.body(&body)], want, "{what}");
+    }
+}
+
 /// A case of a file in tests/attachments.
 struct Case {
     file: String,

@@ -1,12 +1,12 @@
 //! What a walk found: names that are banned or marked, what could not be followed, and the tree of parts.
 
 use serde::Serialize;
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 /// What is known about a message's attachments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
-    /// What each set of rules found, in the order of the message; bounded by `findings`.
+    /// What each set of rules found: what is banned first, each in the order of the parts; bounded by `findings`.
     pub findings: Vec<Vec<Finding>>,
     /// The message cannot be followed to its end.
     pub unparsable: Option<Trouble>,
@@ -42,11 +42,29 @@ pub struct Finding {
     pub source: Place,
 }
 
+impl Finding {
+    /// What is banned comes first, then the part that comes first.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        let part = |finding: &Self| numbers(&finding.part);
+        let key = |finding: &Self| (!finding.banned, part(finding), finding.source);
+        key(self).cmp(&key(other)).then_with(|| {
+            let rest =
+                |finding: &Self| (finding.reading.clone(), finding.written.clone(), finding.reason.clone());
+            rest(self).cmp(&rest(other))
+        })
+    }
+}
+
+/// The number of a part, so that 2 comes before 10.
+pub(super) fn numbers(part: &str) -> Vec<u32> {
+    part.split('.').map(|number| number.parse().unwrap_or(0)).collect()
+}
+
 /// So many characters of a name are kept; its end, where the extension is.
 pub const SHOWN: usize = 255;
 
 /// Why a name is banned or marked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Its extension is in the list.
@@ -77,7 +95,7 @@ impl fmt::Display for Reason {
 }
 
 /// What keeps an archive's names from us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unreadable {
     /// Members are encrypted; their names were read.
@@ -108,7 +126,7 @@ impl fmt::Display for Unreadable {
 }
 
 /// Where a name stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// `filename` or `name` of Content-Disposition.
@@ -154,7 +172,7 @@ impl fmt::Display for Place {
 }
 
 /// Why a message could not be followed, or is read in different ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
     /// `depth`
@@ -223,7 +241,7 @@ pub struct Part {
 }
 
 /// One reading of a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Reading {
     /// Where it stands.
     pub source: Place,

@@ -9,7 +9,7 @@ use super::{
     head::{Encoding, Head, Is},
     leaf::Leaf,
     names::BOUNDARY,
-    record::Record,
+    record::{Here, Record},
 };
 use memchr::{memchr2, memmem};
 use std::fmt::Write as _;
@@ -39,7 +39,7 @@ pub(super) struct Layer {
     encoding: Encoding,
     leaf: Leaf,
     /// A body that goes on for those who take no delimiter for what ended it for others.
-    shadow: Option<Leaf>,
+    shadow: Option<Shadow>,
     /// A delimiter came that is one for all.
     ended: bool,
     /// The number of the part that this layer is.
@@ -48,6 +48,27 @@ pub(super) struct Layer {
     /// The header ends when the milter says so, not with an empty line.
     events: bool,
     _lease: Option<Lease>,
+}
+
+/// A body that goes on beside others, and the part that it belongs to.
+#[derive(Debug)]
+struct Shadow {
+    leaf: Leaf,
+    here: Here,
+}
+
+impl Shadow {
+    fn feed(&mut self, bytes: &[u8], record: &mut Record) {
+        let outside = record.here(std::mem::take(&mut self.here));
+        self.leaf.feed(bytes, record);
+        self.here = record.here(outside);
+    }
+
+    fn finish(self, record: &mut Record) {
+        let outside = record.here(self.here);
+        self.leaf.finish(record);
+        record.here(outside);
+    }
 }
 
 /// A multipart that is open.
@@ -133,7 +154,7 @@ impl Layer {
             + self.header.held()
             + self.late.as_ref().map_or(0, Header::held)
             + self.leaf.held()
-            + self.shadow.as_ref().map_or(0, Leaf::held)
+            + self.shadow.as_ref().map_or(0, |shadow| shadow.leaf.held())
     }
 
     /// Whether nothing that may still come says anything: no multipart is open and nothing is looked for in the body.
@@ -166,7 +187,7 @@ impl Layer {
     }
 
     /// Goes on with the body that did not end for all, unless a delimiter came that is one for all.
-    fn keep_shadow(&mut self, shadow: Option<Leaf>, bytes: &[u8], record: &mut Record) {
+    fn keep_shadow(&mut self, shadow: Option<Shadow>, bytes: &[u8], record: &mut Record) {
         let ended = std::mem::take(&mut self.ended);
         let Some(mut shadow) = shadow else { return };
         if ended {
@@ -519,7 +540,10 @@ impl Layer {
             let mut leaf = std::mem::replace(&mut self.leaf, Leaf::nothing());
             leaf.feed(&self.line, record);
             leaf.feed(b"\r\n", record);
-            self.shadow = Some(leaf).filter(|leaf| !leaf.is_settled());
+            if !leaf.is_settled() {
+                let here = record.here(Here::default());
+                self.shadow = Some(Shadow { leaf, here });
+            }
         }
         self.line.clear();
         self.frames.truncate(frame + 1);

@@ -4,7 +4,7 @@ use super::{
     budget::{Budget, Lease},
     charset::lenient,
     container::Idle,
-    facts::{Facts, Finding, Part, Place, Reading, Reason, SHOWN, Trouble, Unreadable},
+    facts::{Facts, Finding, Part, Place, Reading, Reason, SHOWN, Trouble, Unreadable, numbers},
     limits::Limits,
     normal::forms,
     rules::Treatment,
@@ -20,8 +20,18 @@ use std::{
 const REMEMBERED: usize = 64;
 /// Bytes of names that the tree holds.
 const TREE_BYTES: usize = 1 << 20;
-/// Names of one part that the tree holds.
+/// Names in one place of one part that the tree holds.
 const TREE_NAMES: usize = 64;
+
+/// The part of which a walk speaks. A body that goes on beside others has one of its own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Here {
+    part: String,
+    /// What the part is called, for archives that cannot be read.
+    called: String,
+    /// Where it stands in the tree.
+    drawn: usize,
+}
 
 /// The notes of one walk, and what it may still spend.
 #[derive(Debug)]
@@ -29,9 +39,7 @@ pub(super) struct Record {
     watch: Arc<Watch>,
     budget: Arc<Budget>,
     facts: Facts,
-    part: String,
-    /// What the part is called, for archives that cannot be read.
-    called: String,
+    here: Here,
     held: Option<Vec<(usize, Finding)>>,
     judged: VecDeque<u64>,
     parts: usize,
@@ -53,8 +61,7 @@ impl Record {
             watch,
             budget,
             facts,
-            part: String::new(),
-            called: String::new(),
+            here: Here::default(),
             held: None,
             judged: VecDeque::new(),
             parts: 0,
@@ -68,6 +75,15 @@ impl Record {
 
     pub(super) fn finish(mut self) -> Facts {
         self.release(true);
+        for part in self.facts.tree.iter_mut().flatten() {
+            part.names.sort();
+            part.names.dedup();
+        }
+        if let Some(tree) = &mut self.facts.tree {
+            tree.sort_by_cached_key(|part| {
+                (numbers(&part.number), part.media_type.clone(), part.names.clone())
+            });
+        }
         self.facts
     }
 
@@ -84,14 +100,15 @@ impl Record {
     /// Begins a part. False when there are too many.
     pub(super) fn begin_part(&mut self, number: &str) -> bool {
         self.parts += 1;
-        self.part.clear();
-        self.part.push_str(number);
-        self.called.clear();
+        self.here.part.clear();
+        self.here.part.push_str(number);
+        self.here.called.clear();
         if self.parts > self.watch.limits.parts {
             self.unparsable(Trouble::Parts);
             return false;
         }
         if let Some(tree) = &mut self.facts.tree {
+            self.here.drawn = tree.len();
             tree.push(Part { number: number.to_owned(), ..Part::default() });
         }
         true
@@ -99,7 +116,7 @@ impl Record {
 
     /// The media type of the part that was begun last.
     pub(super) fn media_type(&mut self, media_type: &str) {
-        if let Some(part) = self.facts.tree.as_mut().and_then(|tree| tree.last_mut()) {
+        if let Some(part) = self.facts.tree.as_mut().and_then(|tree| tree.get_mut(self.here.drawn)) {
             part.media_type = media_type.chars().take(SHOWN).collect();
         }
     }
@@ -109,14 +126,19 @@ impl Record {
         self.budget.take(bytes)
     }
 
+    /// Speaks of another part from now on; the one so far comes back.
+    pub(super) fn here(&mut self, here: Here) -> Here {
+        std::mem::replace(&mut self.here, here)
+    }
+
     /// The number of the part that was begun last.
     pub(super) fn part(&self) -> &str {
-        &self.part
+        &self.here.part
     }
 
     /// What the part is called by the first name that it has; empty if it has none.
     pub(super) fn called(&self) -> &str {
-        &self.called
+        &self.here.called
     }
 
     /// A state of an inflation that is not needed elsewhere.
@@ -145,12 +167,12 @@ impl Record {
 
     /// Something cannot be followed.
     pub(super) fn unparsable(&mut self, trouble: Trouble) {
-        self.facts.unparsable.get_or_insert(trouble);
+        self.facts.unparsable = Some(self.facts.unparsable.map_or(trouble, |known| known.min(trouble)));
     }
 
     /// Something is read in different ways.
     pub(super) fn ambiguous(&mut self, trouble: Trouble) {
-        self.facts.ambiguous.get_or_insert(trouble);
+        self.facts.ambiguous = Some(self.facts.ambiguous.map_or(trouble, |known| known.min(trouble)));
     }
 
     /// From now on findings are held back: whether the names of a message part count is known only from its body.
@@ -185,8 +207,9 @@ impl Record {
             self.unparsable(Trouble::Names);
             return;
         }
-        if self.called.is_empty() {
-            self.called = shown(text);
+        let in_body = matches!(place, Place::Begin | Place::YEnc | Place::MacBinary | Place::Tnef);
+        if self.here.called.is_empty() && !in_body {
+            self.here.called = shown(text);
         }
         self.judge(place, written, text);
     }
@@ -213,16 +236,14 @@ impl Record {
             Treatment::Mark => false,
             Treatment::Reject => true,
         };
-        let (written, reading) = (self.called.clone(), self.called.clone());
-        let finding = Finding { banned, written, reading, reason, part: self.part.clone(), source };
-        if !self.facts.findings.get(rules).is_some_and(|known| known.contains(&finding)) {
-            self.add(rules, finding);
-        }
+        let (written, reading) = (self.here.called.clone(), self.here.called.clone());
+        let finding = Finding { banned, written, reading, reason, part: self.here.part.clone(), source };
+        self.add(rules, finding);
     }
 
     fn judge(&mut self, place: Place, written: &[u8], text: &str) {
         let mut hasher = DefaultHasher::new();
-        (place as u8, &self.part, text).hash(&mut hasher);
+        (place as u8, &self.here.part, text).hash(&mut hasher);
         let hash = hasher.finish();
         if self.judged.contains(&hash) {
             return;
@@ -246,7 +267,7 @@ impl Record {
                         written: shown(&lenient(written)),
                         reading: shown(text),
                         reason: verdict.reason,
-                        part: self.part.clone(),
+                        part: self.here.part.clone(),
                         source: place,
                     };
                     match &mut self.held {
@@ -263,16 +284,14 @@ impl Record {
         self.draw(place, text, banned_by);
     }
 
-    /// Keeps a finding, as long as there is room; a banned one takes the place of a mark.
+    /// Keeps a finding in its place, as long as there is room or it comes before another. Two readings of a body go on
+    /// side by side, and which of them finds something first is chance.
     fn add(&mut self, rules: usize, finding: Finding) {
         let most = self.watch.limits.findings;
         let Some(findings) = self.facts.findings.get_mut(rules) else { return };
-        if findings.len() < most {
-            findings.push(finding);
-        } else if finding.banned
-            && let Some(mark) = findings.iter_mut().rev().find(|finding| !finding.banned)
-        {
-            *mark = finding;
+        if let Err(place) = findings.binary_search_by(|known| known.order(&finding)) {
+            findings.insert(place, finding);
+            findings.truncate(most);
         }
     }
 
@@ -280,8 +299,8 @@ impl Record {
         let text = shown(text);
         self.tree_bytes = self.tree_bytes.saturating_add(text.len());
         let Some(tree) = self.facts.tree.as_mut().filter(|_| self.tree_bytes <= TREE_BYTES) else { return };
-        if let Some(part) = tree.last_mut()
-            && part.names.len() < TREE_NAMES
+        if let Some(part) = tree.get_mut(self.here.drawn)
+            && part.names.iter().filter(|known| known.source == source).count() < TREE_NAMES
         {
             part.names.push(Reading { source, text, banned_by });
         }
