@@ -15,7 +15,8 @@
 //! ```text
 //! L0 smtp  time  origin  counter    the vocabulary of RFC 5321, units, where a setting was written, numbers that grow
 //! L1 request  lookup  decision      the view given to rules; questions and answers; the record of a decision
-//! L2 table  greylist  allow         access tables in Postfix's notation; what the rows of the greylist and exemptions mean
+//! L2 table  header_checks  allow    tables in Postfix's notation; what exemptions mean
+//!    greylist  attachment           what the rows of the greylist mean; the names in a message, in every reading
 //! L3 restriction                    one file per restriction or family, and the registry
 //! L4 policy                         the loop: the first decisive answer wins
 //!    -- up to here pure: no async, clock, file, socket, log, randomness --
@@ -45,12 +46,14 @@
 //! [`restriction::registry`]. A new kind of lookup is rare: a variant in [`lookup::Lookup`], an answer, an adapter.
 
 pub mod allow;
+pub mod attachment;
 pub mod cli;
 pub mod config;
 pub mod counter;
 pub mod decision;
 pub mod dns;
 pub mod greylist;
+pub mod header_checks;
 pub mod log;
 pub mod lookup;
 pub mod origin;

@@ -10,6 +10,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     decision::{Deferrals, Written, action::Action},
+    header_checks::HeaderTable,
     lookup::{
         Lookup, Lookups,
         answers::{Answer, Answers, DnsAnswer, Mx},
@@ -21,6 +22,7 @@ use crate::{
     request::{
         DecisionId, Event, Request, Stage,
         envelope::{Envelope, Path},
+        message::Message,
         session::{Identity, NameStatus, Session},
     },
     restriction::{
@@ -41,6 +43,7 @@ pub(crate) struct Mail {
     pub(crate) session: Session,
     pub(crate) envelope: Envelope,
     pub(crate) recipient: Option<Path>,
+    pub(crate) message: Option<Message>,
     pub(crate) event: Event,
     pub(crate) stage: Stage,
     pub(crate) carried: Deferrals,
@@ -55,6 +58,7 @@ impl Mail {
             session: Session::default(),
             envelope: Envelope::default(),
             recipient: None,
+            message: None,
             event: Event::Rcpt,
             stage: Stage::Recipient,
             carried: Deferrals::default(),
@@ -125,6 +129,7 @@ impl Mail {
             session: &self.session,
             envelope: &self.envelope,
             recipient: self.recipient.as_ref(),
+            message: self.message.as_ref(),
             now: NOW,
             carried: &self.carried,
             exemption: self.exemption.as_ref(),
@@ -251,13 +256,17 @@ fn column(line: &str, part: &str) -> usize {
     line.len() - line[line.find(part).unwrap()..].len()
 }
 
-/// Tables that stand in the entry itself, and the faults in them.
+/// Tables that stand in the entry itself or in memory, and the faults in them.
 #[derive(Default)]
-struct InlineTables(Memory);
+pub(crate) struct InlineTables(pub(crate) Memory);
 
 impl Tables for InlineTables {
     fn table(&mut self, word: &Word) -> Result<Arc<AccessTable>, Fault> {
         AccessTable::load(word, &mut self.0).map(Arc::new)
+    }
+
+    fn header_table(&mut self, word: &Word) -> Result<Arc<HeaderTable>, Fault> {
+        HeaderTable::load(word, &mut self.0).map(Arc::new)
     }
 
     fn warn(&mut self, fault: Fault) {
@@ -325,6 +334,7 @@ pub(crate) fn word(action: &Action) -> String {
         }
         Action::Dunno => "dunno".to_owned(),
         Action::Ok => "ok".to_owned(),
+        Action::Several(actions) => actions.iter().map(word).collect::<Vec<_>>().join("; "),
         Action::Discard(_) | Action::Amend(_) | Action::Remark { .. } | Action::Class { .. } => {
             format!("{action:?}")
         }

@@ -14,7 +14,7 @@ use std::{fs, path::Path};
 const LAYERS: &[(u8, &[&str])] = &[
     (0, &["smtp", "time", "origin", "counter"]),
     (1, &["request", "lookup", "decision"]),
-    (2, &["table", "greylist", "allow"]),
+    (2, &["table", "header_checks", "greylist", "attachment", "allow"]),
     (3, &["restriction"]),
     (4, &["policy"]),
     (5, &["config"]),

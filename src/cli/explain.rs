@@ -1,6 +1,6 @@
 //! `mailward explain`: the live policy on a described session. Asks DNS, changes nothing, prints every step.
 
-use super::{Exit, Failure, columns};
+use super::{Exit, Failure, columns, message, parts, scan};
 use crate::{
     allow::Exemptions,
     config::{
@@ -12,19 +12,31 @@ use crate::{
         dnsxl::{ListUse, key::without_key},
         dnsxl_health::State,
     },
+    policy::content::Content,
     request::{
         DecisionId, Event, Request, Stage,
         envelope::{Envelope, Path},
+        message::{Inspect as _, Message},
         session::{Identity, Login, NameStatus, Session, Tls},
         subject::Subject,
     },
+    restriction::content::Attachments,
     server::{Running, Server, decide, watch::ListState},
     smtp::{helo::Helo, text::escaped},
     time::{Clock, SystemClock},
 };
 use clap::Args as ClapArgs;
-use std::{fs, io::Write, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    io::{Read as _, Write},
+    net::IpAddr,
+    path::PathBuf,
+    sync::Arc,
+};
 use tokio::{runtime, time::Instant};
+
+/// The longest message that is read, in bytes.
+const MESSAGE_LIMIT: u64 = 256 << 20;
 
 /// Decide a described session with the live policy, and print every step.
 ///
@@ -92,7 +104,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             format!("{faults}{source}: the configuration has faults"),
         ));
     };
-    let size = args.message.as_ref().map(|file| message_size(file)).transpose()?;
+    let message = args.message.as_ref().map(|file| read_message(file)).transpose()?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -104,21 +116,43 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         server.test_lists().await;
         server.allowances().read(&allow_file());
         let running = server.running();
-        let mut dialogue = Dialogue::new(args, &server, &running, size).await?;
+        let mut dialogue = Dialogue::new(args, &server, &running, message.as_deref()).await?;
         let decisions = dialogue.play(args).await?;
-        Ok::<_, Failure>((decisions, dialogue.session, running.clone()))
+        Ok::<_, Failure>((decisions, dialogue.session, dialogue.message, running.clone()))
     })?;
-    let (decisions, session, running) = decisions;
-    if args.json { print_json(&decisions, out) } else { print(&decisions, &session, &running, &source, out) }
+    let (decisions, session, message, running) = decisions;
+    if args.json {
+        return print_json(&decisions, out);
+    }
+    print(&decisions, &session, &running, &source, out)?;
+    if let Some(found) = message.as_ref().and_then(|message| message.facts::<Attachments>()) {
+        writeln!(out, "\nParts of the message")?;
+        parts::print(&found.facts, &scan::sets(&running.config).0, out)?;
+    }
+    Ok(())
 }
 
-fn message_size(file: &std::path::Path) -> Result<u64, Failure> {
-    let metadata = fs::metadata(file).and_then(|metadata| {
-        if metadata.is_file() { Ok(metadata) } else { Err(std::io::Error::other("not a file")) }
-    });
-    let metadata = metadata
-        .map_err(|e| Failure::Says(Exit::InputOutput, format!("cannot read {}: {e}", file.display())))?;
-    Ok(metadata.len())
+/// A message to be looked at; no MTA takes one as long as the limit.
+fn read_message(file: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    let mut message = Vec::new();
+    let read = fs::File::open(file).and_then(|file| file.take(MESSAGE_LIMIT).read_to_end(&mut message));
+    match read {
+        Ok(length) if length as u64 == MESSAGE_LIMIT => {
+            let message = format!("{} is longer than {} MiB", file.display(), MESSAGE_LIMIT >> 20);
+            Err(Failure::Says(Exit::Data, message))
+        }
+        Ok(_) => Ok(message),
+        Err(e) => Err(Failure::Says(Exit::InputOutput, format!("cannot read {}: {e}", file.display()))),
+    }
+}
+
+/// What is found in a message that comes as a file.
+fn look(content: &Content, file: &[u8]) -> Message {
+    let mut inspection = content.with_tree().inspect();
+    let body = message::headers(file, |name, value| inspection.header(name, value));
+    inspection.end_of_headers();
+    inspection.body(body);
+    inspection.finish()
 }
 
 /// The described session on its way through the events.
@@ -129,7 +163,7 @@ struct Dialogue<'a> {
     envelope: Envelope,
     carried: Deferrals,
     count: u32,
-    with_message: bool,
+    message: Option<Message>,
 }
 
 impl<'a> Dialogue<'a> {
@@ -137,7 +171,7 @@ impl<'a> Dialogue<'a> {
         args: &Args,
         server: &Server,
         running: &'a Running,
-        size: Option<u64>,
+        message: Option<&[u8]>,
     ) -> Result<Self, Failure> {
         let mut session = Session::default();
         session.client.address = Some(args.client.to_canonical());
@@ -152,10 +186,12 @@ impl<'a> Dialogue<'a> {
         session.login =
             args.login.as_ref().map(|name| Login { method: "PLAIN".to_owned(), name: name.clone() });
         session.tls = args.tls.then(|| Tls { version: "TLSv1.3".to_owned(), ..Tls::default() });
+        let size = message.and_then(|message| u64::try_from(message.len()).ok());
         let envelope = Envelope { sender: args.from.as_deref().map(Path::new), size, ..Envelope::default() };
-        let carried = Deferrals::default();
+        let message = message.map(|message| look(&running.content, message));
         let exemptions = server.allowances().snapshot();
-        Ok(Self { running, exemptions, session, envelope, carried, count: 0, with_message: size.is_some() })
+        let carried = Deferrals::default();
+        Ok(Self { running, exemptions, session, envelope, carried, count: 0, message })
     }
 
     /// Every event that has a list, until one refuses for good.
@@ -187,10 +223,11 @@ impl<'a> Dialogue<'a> {
             };
             if passed {
                 self.envelope.accepted += 1;
+                self.envelope.recipients.push(path.clone());
                 only = (self.envelope.accepted == 1).then_some(path);
             }
         }
-        if self.with_message && self.envelope.accepted > 0 {
+        if self.message.is_some() && self.envelope.accepted > 0 {
             for event in [Event::Data, Event::EndOfMessage] {
                 decisions.extend(self.event(event, only.as_ref()).await?);
             }
@@ -213,6 +250,7 @@ impl<'a> Dialogue<'a> {
             session: &self.session,
             envelope: &self.envelope,
             recipient,
+            message: self.message.as_ref().filter(|_| event == Event::EndOfMessage),
             now,
             carried: &self.carried,
             exemption: None,

@@ -6,12 +6,15 @@ mod check_config;
 mod control;
 mod explain;
 mod greylist;
+pub mod message;
 mod metrics;
+mod parts;
 mod postfix;
 mod probe;
 mod restrictions;
 mod restrictions_man;
 mod run;
+mod scan;
 mod status;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +43,7 @@ enum Command {
     Metrics(metrics::Args),
     Postfix(postfix::Args),
     Restrictions(restrictions::Args),
+    Scan(scan::Args),
     Status(status::Args),
 }
 
@@ -54,6 +58,8 @@ pub enum Exit {
     Critical,
     /// 3, of a monitoring plugin: it could not be found out.
     Unknown,
+    /// 1: `scan` found something banned.
+    Found,
     /// 64, EX_USAGE: the command line is wrong.
     Usage,
     /// 65, EX_DATAERR: what was given gives nothing that works.
@@ -76,6 +82,7 @@ impl Exit {
             Self::Warning => 1,
             Self::Critical => 2,
             Self::Unknown => 3,
+            Self::Found => 1,
             Self::Usage => 64,
             Self::Data => 65,
             Self::Unavailable => 69,
@@ -151,6 +158,10 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         }),
         Command::Metrics(args) => buffered(out, |out| ended(metrics::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
+        Command::Scan(args) => buffered(out, |out| match scan::run(&args, out) {
+            Ok(exit) => Ok(exit),
+            Err(failure) => ended(Err(failure), err),
+        }),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
         Command::Status(args) => buffered(out, |out| status::run(&args, out)),
     }

@@ -1,7 +1,7 @@
 //! From the keys that are set to the configuration as the server uses it.
 
 use super::{
-    Files, dns_lists,
+    Files, attachments, dns_lists,
     faults::Faults,
     lists::Builder,
     loader::Loader,
@@ -28,6 +28,9 @@ use std::{mem, rc::Rc, time::Duration};
 /// Postfix's default of milter_command_timeout.
 const MILTER_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Postfix's default of milter_content_timeout.
+const MILTER_CONTENT_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Builds the configuration; it is of use only if there is no error among the faults.
 pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn Files) -> (Config, Faults) {
     let mut values = Values { raw, text: &text, faults };
@@ -47,6 +50,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     loader.parents = config.settings.parent_domain_matches_subdomains;
     tables(raw, &mut config, &mut loader);
     dns_lists::read(raw, &mut loader, &mut config.settings);
+    attachments::read(raw, &mut loader, &mut config);
     let mut builder = Builder::new(loader, config.settings.clone(), &classes);
     for stage in Stage::ALL {
         if let Some(Value::List(tokens)) = value(raw, &format!("restrictions.{stage}")) {
@@ -144,11 +148,16 @@ impl Values<'_> {
         let limits = &mut config.limits;
         self.number("max_sessions", &mut limits.max_sessions);
         self.duration("decision_deadline", &mut limits.decision_deadline);
+        self.duration("content_deadline", &mut limits.content_deadline);
         self.duration("shutdown_grace", &mut limits.shutdown_grace);
         self.duration("idle_timeout", &mut limits.idle_timeout);
         if limits.decision_deadline >= MILTER_COMMAND_TIMEOUT {
             let help = "raise milter_command_timeout in main.cf above it, or lower it to \"20s\"";
             self.warn("decision_deadline", "Postfix waits 30 s by default and gives up before this", help);
+        }
+        if limits.content_deadline >= MILTER_CONTENT_TIMEOUT {
+            let help = "raise milter_content_timeout in main.cf above it, or lower it to \"120s\"";
+            self.warn("content_deadline", "Postfix waits 300 s by default and gives up before this", help);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Every key of mailward.toml: path, type, range, default and manual sentence. The reader, `check-config` and the
 //! manual page mailward.toml(5) all use this one table.
 
+mod attachments;
+
 use std::time::Duration;
 
 /// A key that can stand in mailward.toml.
@@ -23,8 +25,10 @@ pub struct Key {
 pub enum Takes {
     /// A string.
     Text,
-    /// A string or an array of strings.
+    /// A string or an array of strings: words between blanks or commas.
     Texts,
+    /// A string or an array of strings, each as it stands.
+    Strings,
     /// A restriction list: a string or an array of strings, in main.cf's notation.
     List,
     /// true or false.
@@ -50,7 +54,7 @@ impl Takes {
     pub fn describe(self) -> String {
         match self {
             Self::Text => "a string".to_owned(),
-            Self::Texts => "a list of strings".to_owned(),
+            Self::Texts | Self::Strings => "a list of strings".to_owned(),
             Self::List => "a restriction list: a string or a list of strings".to_owned(),
             Self::Bool => "true or false".to_owned(),
             Self::Number(min, max) => format!("a whole number from {min} to {max}"),
@@ -82,19 +86,19 @@ fn bytes(size: u64) -> String {
 }
 
 /// Sections of the whole design that this version does not have yet.
-pub(super) const LATER: [&str; 2] = ["attachments", "journal"];
+pub(super) const LATER: [&str; 1] = ["journal"];
 
 /// All keys, in the order of the manual.
-pub fn keys() -> &'static [Key] {
-    KEYS
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(attachments::KEYS)
 }
 
 /// The key of a path; a name of the administrator's own finds the pattern it falls under.
 pub fn find(path: &str) -> Option<&'static Key> {
-    let exact = KEYS.iter().find(|key| key.path == path);
+    let exact = keys().find(|key| key.path == path);
     exact.or_else(|| {
         let section = path.split_once('.').map_or(path, |(section, _)| section);
-        KEYS.iter().find(|key| match key.path.split_once(".*") {
+        keys().find(|key| match key.path.split_once(".*") {
             Some((above, "")) => above == section && path != section,
             Some((above, below)) => {
                 let name = path.strip_prefix(above).and_then(|rest| rest.strip_suffix(below));
@@ -107,15 +111,21 @@ pub fn find(path: &str) -> Option<&'static Key> {
 
 /// Whether keys stand below this path.
 pub(super) fn is_section(path: &str) -> bool {
-    KEYS.iter().any(|key| key.path.split_once('.').is_some_and(|(section, _)| section == path))
+    keys().any(|key| key.path.split_once('.').is_some_and(|(section, _)| section == path))
         || is_named_section(path)
+}
+
+/// Whether a section has keys of its own beside sections with names: `attachments`.
+pub(super) fn has_own_keys(prefix: &str) -> bool {
+    let below = |key: &'static Key| key.path.strip_prefix(prefix);
+    !prefix.is_empty() && keys().filter_map(below).any(|rest| !rest.contains(['.', '*']))
 }
 
 /// Whether this is a section with a name of the administrator's own: `dnsbl.main`.
 fn is_named_section(path: &str) -> bool {
     let above = |key: &Key| key.path.split_once(".*.").map(|(above, _)| above);
     let name = |above: &str| path.strip_prefix(above).and_then(|rest| rest.strip_prefix('.'));
-    KEYS.iter().filter_map(above).filter_map(name).any(is_own_name)
+    keys().filter_map(above).filter_map(name).any(is_own_name)
 }
 
 /// Whether a name can be one of the administrator's own.
@@ -135,7 +145,7 @@ pub(super) fn pattern_of(prefix: &str) -> String {
 /// All keys with their manual sentences, as plain text in 80 columns.
 pub fn manual() -> String {
     let mut out = String::new();
-    for key in KEYS {
+    for key in keys() {
         out.push_str(&format!("{} = {}\n", key.path, key.default));
         for line in wrap(&format!("{} Takes {}.", key.manual, key.takes.describe()), 76) {
             out.push_str(&format!("    {line}\n"));
@@ -210,6 +220,9 @@ const KEYS: &[Key] = &[
     key("decision_deadline", Takes::Span(Duration::from_millis(100), seconds(600)), "\"20s\"", "\"10s\"",
         "How long one answer may take; what is unknown then counts as a temporary failure. It must be below Postfix's \
          milter_command_timeout, 30 s by default."),
+    key("content_deadline", Takes::Span(seconds(1), seconds(3_600)), "\"120s\"", "\"60s\"",
+        "How long the answer to a whole message may take, and the looking at it. It must be below Postfix's \
+         milter_content_timeout, 300 s by default."),
     key("shutdown_grace", Takes::Span(seconds(0), seconds(3_600)), "\"8s\"", "\"1m\"",
         "How long sessions in flight may go on after SIGTERM."),
     key("idle_timeout", Takes::Span(seconds(1), seconds(86_400)), "\"7210s\"", "\"1h\"",

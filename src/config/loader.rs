@@ -3,6 +3,7 @@
 use super::{Files, faults::Faults, text::Text, words};
 use crate::{
     decision::action::ClassId,
+    header_checks::HeaderTable,
     origin::{Fault, Origin, Word},
     restriction::args::Tables,
     table::{AccessTable, Source, texts::TextTable},
@@ -40,6 +41,7 @@ pub(super) struct Loader<'a> {
     files: &'a mut dyn Files,
     /// Every table by its `type:name`, or why there is none.
     tables: HashMap<String, Result<Arc<AccessTable>, Fault>>,
+    header_tables: HashMap<String, Result<Arc<HeaderTable>, Fault>>,
     /// By its text and its place: each keeps its own origin.
     interned: HashMap<(String, Origin), ClassId>,
     /// The files that were read, for the lines of diagnostics.
@@ -57,6 +59,7 @@ impl<'a> Loader<'a> {
             parents: true,
             files,
             tables: HashMap::new(),
+            header_tables: HashMap::new(),
             interned: HashMap::new(),
             texts: Vec::new(),
         }
@@ -82,6 +85,16 @@ impl Tables for Loader<'_> {
         let loaded = AccessTable::load(word, self).map(Arc::new);
         self.texts.retain(|text| text.text.len() <= KEPT);
         self.tables.insert(word.text.clone(), loaded.clone());
+        loaded
+    }
+
+    fn header_table(&mut self, word: &Word) -> Result<Arc<HeaderTable>, Fault> {
+        if let Some(known) = self.header_tables.get(&word.text) {
+            return known.clone().map_err(|fault| Fault { origin: word.origin.clone(), ..fault });
+        }
+        let loaded = HeaderTable::load(word, self).map(Arc::new);
+        self.texts.retain(|text| text.text.len() <= KEPT);
+        self.header_tables.insert(word.text.clone(), loaded.clone());
         loaded
     }
 

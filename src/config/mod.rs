@@ -4,6 +4,7 @@
 //! ([`keys`]), those become the [`Config`]; nothing stops at the first fault.
 
 mod asked;
+mod attachments;
 mod build;
 pub mod diagnostic;
 mod dns_lists;

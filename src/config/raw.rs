@@ -74,7 +74,7 @@ impl Reader<'_> {
             }
             match below {
                 Some(below) if keys::is_section(&path) => self.section(&format!("{path}."), below),
-                _ if keys::is_section(&path) => {
+                _ if keys::is_section(&path) && !keys::has_own_keys(prefix) => {
                     let fault = self.fault(name.span(), format!("`{path}` is a section, not a value"));
                     let section = if prefix.is_empty() { path } else { format!("{prefix}NAME") };
                     self.take(
@@ -95,7 +95,7 @@ impl Reader<'_> {
             DeValue::String(string) => self.string(key, &path, string, span),
             DeValue::Integer(integer) => self.integer(key, &path, integer, span),
             DeValue::Boolean(value) if key.takes == Takes::Bool => Some(Value::Bool(*value)),
-            DeValue::Array(items) if matches!(key.takes, Takes::Texts | Takes::List) => {
+            DeValue::Array(items) if matches!(key.takes, Takes::Texts | Takes::Strings | Takes::List) => {
                 let mut strings = Vec::new();
                 for item in items.iter().filter(|item| !item.span().is_empty()) {
                     match item.get_ref() {
@@ -141,7 +141,9 @@ impl Reader<'_> {
         let bad = |message: String| self.fault(span.clone(), format!("`{path}`: {message}"));
         let result = match key.takes {
             Takes::Text => Ok(Value::Text(self.word(string, self.body(&span)))),
-            Takes::Texts | Takes::List => return Some(self.strings(key.takes, &[(string, span)])),
+            Takes::Texts | Takes::Strings | Takes::List => {
+                return Some(self.strings(key.takes, &[(string, span)]));
+            }
             Takes::Choice(choices) => {
                 choices.iter().find(|choice| **choice == string).map(|c| Value::Choice(c)).ok_or_else(|| {
                     let fault = bad(format!("unknown value \"{string}\""));
@@ -226,15 +228,23 @@ impl Reader<'_> {
             Takes::Span(..) => Err(self
                 .wrong_type(key, path, "a number", span.clone())
                 .help(format!("write the unit too, such as \"{written}s\""))),
-            Takes::Text | Takes::Texts | Takes::List | Takes::Bool | Takes::Choice(_) | Takes::Names => {
-                Err(self.wrong_type(key, path, "a number", span.clone()))
-            }
+            Takes::Text
+            | Takes::Texts
+            | Takes::Strings
+            | Takes::List
+            | Takes::Bool
+            | Takes::Choice(_)
+            | Takes::Names => Err(self.wrong_type(key, path, "a number", span.clone())),
         };
         result.map_err(|fault| self.take(fault)).ok()
     }
 
     /// Splits strings into words; a list's with what braces keep together.
     fn strings(&mut self, takes: Takes, strings: &[(&str, Range<usize>)]) -> Value {
+        if takes == Takes::Strings {
+            let word = |(string, span): &(&str, Range<usize>)| self.word(string, self.body(span));
+            return Value::Texts(strings.iter().map(word).collect());
+        }
         let mut tokens = Vec::new();
         for (string, span) in strings {
             let offsets = Offsets::of(&self.text.text[span.clone()], span.start);
@@ -302,7 +312,7 @@ fn help_for_unknown(prefix: &str, name: &str) -> Option<String> {
         "smtpd_restriction_classes" => return Some("define classes below [classes]".to_owned()),
         _ => {}
     }
-    let mut elsewhere = keys::keys().iter().filter(|key| !key.path.ends_with(".*"));
+    let mut elsewhere = keys::keys().filter(|key| !key.path.ends_with(".*"));
     if let Some(key) = elsewhere.find(|key| key.path.rsplit('.').next() == Some(name)) {
         return Some(match key.path.rsplit_once('.') {
             Some((section, _)) => format!("`{name}` stands below [{}]", section.replace('*', "NAME")),
@@ -319,11 +329,12 @@ fn help_for_unknown(prefix: &str, name: &str) -> Option<String> {
         "policy_service",
         "greylist",
         "metrics",
+        "attachments",
     ]
     .into_iter()
     .filter(|_| prefix.is_empty());
     let prefix = keys::pattern_of(prefix);
-    let siblings = keys::keys().iter().filter_map(|key| key.path.strip_prefix(prefix.as_str()));
+    let siblings = keys::keys().filter_map(|key| key.path.strip_prefix(prefix.as_str()));
     let siblings = siblings.filter(|rest| !rest.contains(['.', '*'])).chain(sections);
     did_you_mean(name, siblings).map(|key| format!("did you mean `{key}`?"))
 }

@@ -1,6 +1,6 @@
 //! The configuration as the server uses it: plain data, one `Default` beside each struct.
 
-use crate::{policy::Policy, restriction::args::Settings, smtp::domain::Domain};
+use crate::{attachment, policy::Policy, request::Event, restriction::args::Settings, smtp::domain::Domain};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -32,6 +32,8 @@ pub struct Config {
     pub untested_lists: Vec<Domain>,
     /// `[policy_service]`, as far as the services are asked by it.
     pub policy_service: PolicyService,
+    /// The limits of `[attachments]`; its rules are in `settings`.
+    pub attachments: attachment::limits::Limits,
     /// The store's part of `[greylist]`; the rules' part is in `settings`.
     pub greylist: Greylist,
 }
@@ -45,6 +47,7 @@ impl Config {
             ("control_socket", self.control_socket != new.control_socket),
             ("metrics.listen", self.metrics != new.metrics),
             ("greylist.store", self.greylist != new.greylist),
+            ("attachments.container_memory", self.limits.container_memory != new.limits.container_memory),
             ("max_sessions", self.limits.max_sessions != new.limits.max_sessions),
             ("idle_timeout", self.limits.idle_timeout != new.limits.idle_timeout),
         ];
@@ -130,10 +133,22 @@ pub struct Limits {
     pub max_sessions: usize,
     /// Time for one answer, below Postfix's milter_command_timeout of 30 s. Default 20 s.
     pub decision_deadline: Duration,
+    /// Time for the answer to a message, and for looking at it, below Postfix's milter_content_timeout of 300 s. Default
+    /// 120 s.
+    pub content_deadline: Duration,
+    /// Memory for looking into the containers of all messages in flight, in bytes. Default 64 MiB.
+    pub container_memory: usize,
     /// How long sessions in flight may go on after SIGTERM. Default 8 s.
     pub shutdown_grace: Duration,
     /// How long a session may be silent; Postfix's own limits are shorter. Default 7210 s.
     pub idle_timeout: Duration,
+}
+
+impl Limits {
+    /// Time for the answer to an event.
+    pub fn deadline(&self, event: Event) -> Duration {
+        if event == Event::EndOfMessage { self.content_deadline } else { self.decision_deadline }
+    }
 }
 
 impl Default for Limits {
@@ -141,6 +156,8 @@ impl Default for Limits {
         Self {
             max_sessions: 4000,
             decision_deadline: Duration::from_secs(20),
+            content_deadline: Duration::from_secs(120),
+            container_memory: 64 << 20,
             shutdown_grace: Duration::from_secs(8),
             idle_timeout: Duration::from_secs(7210),
         }

@@ -29,7 +29,7 @@ fn line(path: &str, value: &str) -> String {
 fn the_table_of_keys_names_the_real_defaults() {
     let bare = format!("{:?}", Config::default());
     assert_eq!(format!("{:?}", config("")), bare);
-    for key in keys::keys().iter().filter(|key| !key.path.contains('*')) {
+    for key in keys::keys().filter(|key| !key.path.contains('*')) {
         assert_eq!(format!("{:?}", config(&line(key.path, key.default))), bare, "{}", key.path);
     }
 }
@@ -49,7 +49,7 @@ fn every_key_has_an_effect() {
 fn the_manual_fits_the_terminal() {
     let manual = keys::manual();
     assert!(manual.lines().all(|line| line.chars().count() <= 80), "{manual}");
-    assert!(keys::keys().iter().all(|key| manual.contains(&format!("{} = ", key.path))));
+    assert!(keys::keys().all(|key| manual.contains(&format!("{} = ", key.path))));
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! What one restriction or one table entry says: the actions of access(5).
 
-use crate::{request::subject::Subject, smtp::reply::Reply};
-use serde::Serialize;
+use crate::{
+    request::subject::Subject,
+    smtp::{reply::Reply, text},
+};
+use serde::{Serialize, Serializer};
+use std::fmt;
 
 /// The name of a restriction class: its place in the policy's list of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -46,6 +50,8 @@ pub enum Action {
         /// Whether its permit counts; else it is DUNNO.
         may_permit: bool,
     },
+    /// One after the other, until one decides: what the fields of a header brought. Never a class.
+    Several(Vec<Self>),
 }
 
 impl Action {
@@ -63,6 +69,7 @@ impl Action {
             | Self::Amend(_)
             | Self::Remark { .. }
             | Self::Class { .. } => None,
+            Self::Several(actions) => actions.iter().rev().find_map(Self::reply),
         }
     }
 
@@ -81,6 +88,7 @@ impl Action {
             Self::Amend(amendment) => amendment.word(),
             Self::Remark { word, .. } => word,
             Self::Class { .. } => "class",
+            Self::Several(actions) => actions.last().map_or("dunno", Self::word),
         }
     }
 }
@@ -98,18 +106,90 @@ pub enum Amendment {
         /// The field's value.
         value: String,
     },
+    /// PREPEND of header_checks(5): a header field before one of the message's own.
+    Insert {
+        /// How many fields of the message as it came stand before it.
+        at: usize,
+        /// The field's name.
+        name: String,
+        /// The field's value.
+        value: FieldValue,
+    },
+    /// REPLACE: another value of one of the message's own fields.
+    Replace {
+        /// The field's name.
+        name: String,
+        /// Which of the fields of this name, from 1.
+        index: usize,
+        /// The new value.
+        value: FieldValue,
+    },
+    /// IGNORE and STRIP: one of the message's own fields goes.
+    Remove {
+        /// How many fields of the message as it came stand before it.
+        at: usize,
+        /// The field's name.
+        name: String,
+        /// Which of the fields of this name, from 1.
+        index: usize,
+    },
+    /// A recipient does not get the message; others do.
+    DeleteRecipient {
+        /// The recipient as the MTA knows it, `<user@domain>`.
+        address: String,
+        /// Why.
+        why: String,
+    },
     /// REDIRECT: this recipient instead of all others.
     Redirect(String),
     /// BCC: this recipient beside the others.
     Bcc(String),
 }
 
+/// The value of a header field: bytes, since a message may hold any.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct FieldValue(pub Vec<u8>);
+
+impl fmt::Display for FieldValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text::from_wire(&self.0))
+    }
+}
+
+impl fmt::Debug for FieldValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", text::from_wire(&self.0))
+    }
+}
+
+impl Serialize for FieldValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl Amendment {
+    /// Which of the message's own fields it changes or removes: the name, and the number among those of this name.
+    pub fn field(&self) -> Option<(&str, usize)> {
+        match self {
+            Self::Replace { name, index, .. } | Self::Remove { name, index, .. } => Some((name, *index)),
+            Self::Hold(_)
+            | Self::Prepend { .. }
+            | Self::Insert { .. }
+            | Self::DeleteRecipient { .. }
+            | Self::Redirect(_)
+            | Self::Bcc(_) => None,
+        }
+    }
+
     /// Postfix's word, as in "triggers HOLD action".
     pub fn word(&self) -> &'static str {
         match self {
             Self::Hold(_) => "hold",
-            Self::Prepend { .. } => "prepend",
+            Self::Prepend { .. } | Self::Insert { .. } => "prepend",
+            Self::Replace { .. } => "replace",
+            Self::Remove { .. } => "remove",
+            Self::DeleteRecipient { .. } => "delete_recipient",
             Self::Redirect(_) => "redirect",
             Self::Bcc(_) => "bcc",
         }
@@ -123,7 +203,9 @@ pub struct Amends {
     pub quarantine: bool,
     /// PREPEND.
     pub headers: bool,
-    /// REDIRECT and BCC.
+    /// REPLACE, IGNORE and STRIP.
+    pub fields: bool,
+    /// REDIRECT, BCC and recipients who do not get the message.
     pub recipients: bool,
     /// DISCARD: needs no negotiation, but a message.
     pub discard: bool,
@@ -135,6 +217,7 @@ impl Amends {
         Self {
             quarantine: self.quarantine || other.quarantine,
             headers: self.headers || other.headers,
+            fields: self.fields || other.fields,
             recipients: self.recipients || other.recipients,
             discard: self.discard || other.discard,
         }
@@ -142,6 +225,6 @@ impl Amends {
 
     /// Whether anything may be changed.
     pub fn any(self) -> bool {
-        self.quarantine || self.headers || self.recipients || self.discard
+        self.quarantine || self.headers || self.fields || self.recipients || self.discard
     }
 }

@@ -95,7 +95,13 @@ pub struct RemarkLine<'a> {
 impl fmt::Display for RemarkLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match (self.remark.word, self.observed) {
-            (word @ ("hold" | "prepend" | "redirect" | "bcc" | "discard"), true) => format!("{word}_warning"),
+            (
+                word @ ("hold" | "prepend" | "replace" | "remove" | "delete_recipient" | "redirect" | "bcc"
+                | "discard"),
+                true,
+            ) => {
+                format!("{word}_warning")
+            }
             (word, _) => word.to_owned(),
         };
         line(f, self.decision, &word, &self.remark.text, Some(&self.remark.rule))
@@ -247,10 +253,12 @@ fn trace_step(out: &mut String, step: &Step, columns: usize) {
     let place = place(&step.rule.written.origin);
     let stage = step.rule.stage.key();
     let pad = columns.saturating_sub(INDENT.len() + ENTRY + 1 + outcome.chars().count());
-    let _ = if entry.chars().count() <= ENTRY && place.chars().count() < pad {
-        writeln!(out, " {stage:<10} {entry:<ENTRY$} {outcome}{place:>pad$}")
+    // One list has a longer name than the others.
+    let room = ENTRY - stage.len().saturating_sub(STAGE);
+    let _ = if entry.chars().count() <= room && place.chars().count() < pad {
+        writeln!(out, " {stage:<STAGE$} {entry:<room$} {outcome}{place:>pad$}")
     } else {
-        writeln!(out, " {stage:<10} {entry}").and_then(|()| writeln!(out, "{INDENT}{outcome}  {place}"))
+        writeln!(out, " {stage:<STAGE$} {entry}").and_then(|()| writeln!(out, "{INDENT}{outcome}  {place}"))
     };
     if let Some(reply) = step.reply() {
         let _ = writeln!(out, "{INDENT}{}", escaped(&reply.to_string()));
@@ -265,6 +273,9 @@ fn trace_step(out: &mut String, step: &Step, columns: usize) {
 
 /// Below an entry stand what it found and why.
 const INDENT: &str = "            ";
+
+/// The columns for a list's name.
+const STAGE: usize = 10;
 
 /// The columns for an entry.
 const ENTRY: usize = 41;

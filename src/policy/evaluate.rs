@@ -254,6 +254,11 @@ impl<'a> Run<'a> {
             | Action::Amend(_)
             | Action::Remark { .. }
             | Action::Class { .. } => false,
+            Action::Several(actions) => {
+                let flows = actions.iter().map(|action| self.collect(action, rule.clone(), warn_only));
+                let mut leaving = flows.filter(|flow| !matches!(flow, Flow::Next));
+                return leaving.next().unwrap_or(Flow::Next);
+            }
         };
         match (ends, self.open) {
             (false, _) => Flow::Next,
@@ -306,6 +311,14 @@ impl<'a> Run<'a> {
                 }
             }
             Action::Remark { word, text } => self.remarks.push(Remark { word, text, rule }),
+            Action::Several(actions) => {
+                for action in actions {
+                    match self.obey(action, rule.clone(), at, warn_only) {
+                        Flow::Next => {}
+                        leave => return leave,
+                    }
+                }
+            }
         }
         Flow::Next
     }
@@ -333,6 +346,12 @@ impl<'a> Run<'a> {
         let what = match amendment {
             Amendment::Hold(text) => return text.clone(),
             Amendment::Prepend { name, value } => format!("PREPEND {name}: {value}"),
+            Amendment::Insert { name, value, .. } => format!("PREPEND {name}: {value}"),
+            Amendment::Replace { name, value, .. } => format!("REPLACE {name}: {value}"),
+            Amendment::Remove { name, .. } => format!("IGNORE {name}"),
+            Amendment::DeleteRecipient { address, why } => {
+                return format!("{address} does not get it: {why}");
+            }
             Amendment::Redirect(address) => format!("REDIRECT {address}"),
             Amendment::Bcc(address) => format!("BCC {address}"),
         };

@@ -1,5 +1,6 @@
 //! The policy: restriction lists, classes, and the loop that evaluates them.
 
+pub mod content;
 mod deferral;
 pub mod evaluate;
 #[cfg(test)]

@@ -40,6 +40,9 @@ pub struct Envelope {
     pub greylist_passed: bool,
     /// How many recipients were accepted so far.
     pub accepted: usize,
+    /// All of them, if a rule looks at attachments: such a rule settles what differs between recipients. All others see
+    /// none at the end of a message that has several, as in Postfix.
+    pub recipients: Vec<Path>,
     /// The `SIZE` parameter of MAIL, in bytes.
     pub size: Option<u64>,
     /// Whether MAIL had the `SMTPUTF8` parameter.

@@ -1,6 +1,7 @@
 //! What is known about a mail at one moment of the SMTP dialogue: the read-only view given to rules.
 
 pub mod envelope;
+pub mod message;
 pub mod session;
 pub mod subject;
 
@@ -10,6 +11,7 @@ use crate::{
     time::Timestamp,
 };
 use envelope::{Envelope, Path};
+use message::Message;
 use serde::Serialize;
 use session::Session;
 use std::{fmt, sync::Arc};
@@ -136,6 +138,8 @@ pub struct Request<'a> {
     /// The recipient that is judged: the current one at RCPT; at DATA and later the only one, else `None`
     /// (Postfix hides it there when there are several).
     pub recipient: Option<&'a Path>,
+    /// What was found in the message's content: at its end only, and only if a rule looks at it.
+    pub message: Option<&'a Message>,
     /// The time of the event.
     pub now: Timestamp,
     /// What earlier events of the session deferred (only with `delay_reject = false`).

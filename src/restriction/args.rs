@@ -1,9 +1,12 @@
 //! What a restriction is made from: its words, the settings, and the tables it names.
 
-use super::{list::List, rbl_reply::ReplyTemplate, scored_list::ScoredList};
+use super::{
+    attachment_rules::AttachmentRules, list::List, rbl_reply::ReplyTemplate, scored_list::ScoredList,
+};
 use crate::{
     decision::action::{Action, ClassId},
     greylist,
+    header_checks::HeaderTable,
     origin::{Fault, Origin, Word},
     smtp::reply::{Reply, ReplyCode},
     table::{
@@ -70,6 +73,8 @@ pub struct Settings {
     pub dnsbl: BTreeMap<String, Arc<ScoredList>>,
     /// `[greylist]`.
     pub greylist: Arc<greylist::Settings>,
+    /// `[attachments]`, by the empty name, and the sections `[attachments.NAME]`.
+    pub attachments: BTreeMap<String, Arc<AttachmentRules>>,
 }
 
 /// What clients on a list are told.
@@ -193,6 +198,7 @@ impl Default for Settings {
             rbl_replies: RblReplies::default(),
             dnsbl: BTreeMap::new(),
             greylist: Arc::default(),
+            attachments: BTreeMap::from([(String::new(), Arc::default())]),
         }
     }
 }
@@ -218,6 +224,14 @@ pub trait Tables {
     /// # Errors
     /// When there is no such table.
     fn table(&mut self, word: &Word) -> Result<Arc<AccessTable>, Fault>;
+
+    /// The header table of a `type:name` word.
+    ///
+    /// # Errors
+    /// When there is no such table.
+    fn header_table(&mut self, word: &Word) -> Result<Arc<HeaderTable>, Fault> {
+        Err(word.error("no header tables are to be had here"))
+    }
 
     /// Takes a warning about a table that only the restriction using it can give, or about an argument.
     fn warn(&mut self, fault: Fault) {
@@ -259,6 +273,15 @@ impl<'a> Arguments<'a> {
             .ok_or_else(|| self.name.error(format!("`{}` needs {what} behind it", self.name.text)))
     }
 
+    /// The next word, if it is one of those that may stand there.
+    pub fn optional(&mut self, is: impl Fn(&str) -> bool) -> Option<Word> {
+        if self.words.as_slice().first().is_some_and(|word| is(&word.text)) {
+            self.words.next()
+        } else {
+            None
+        }
+    }
+
     /// The next word as an access table.
     ///
     /// # Errors
@@ -269,6 +292,20 @@ impl<'a> Arguments<'a> {
             fault.help(format!("write the table's type and file, such as `{name} hash:/etc/mailward/access`"))
         })?;
         self.tables.table(&word)
+    }
+
+    /// The next word as a header table.
+    ///
+    /// # Errors
+    /// When there is no word or no such table.
+    pub fn header_table(&mut self) -> Result<(Word, Arc<HeaderTable>), Fault> {
+        let name = self.name.text.clone();
+        let word = self.word("a table").map_err(|fault| {
+            fault
+                .help(format!("write the table's type and file, such as `{name} pcre:/etc/mailward/headers`"))
+        })?;
+        let table = self.tables.header_table(&word)?;
+        Ok((word, table))
     }
 
     /// Reports a warning about an argument, or a fault in what a table holds.

@@ -154,7 +154,7 @@ impl Restriction for CheckPolicyService {
 
     fn amends(&self) -> Amends {
         // Which of them it will answer nobody knows before.
-        Amends { quarantine: true, headers: true, recipients: true, discard: true }
+        Amends { quarantine: true, headers: true, fields: false, recipients: true, discard: true }
     }
 }
 

@@ -30,14 +30,7 @@ const fn word(name: &'static str, why: &'static str, keep: &'static str) -> Else
     Elsewhere { name, why, keep }
 }
 
-/// One that later versions will carry out and Postfix never does.
-const fn own(name: &'static str) -> Elsewhere {
-    word(name, NOT_YET, OWN_KEEP)
-}
-
-const NOT_YET: &str = "this version does not have it";
 const KEEP: &str = "keep it in main.cf, in the smtpd_*_restrictions where it stands";
-const OWN_KEEP: &str = "take it out; Postfix does not know it either";
 
 const TABLES: &str = "only Postfix knows its own domains and users";
 const UNLISTED: &str = "leave smtpd_reject_unlisted_recipient = yes in main.cf, which is the default";
@@ -78,8 +71,6 @@ static TABLE: &[Elsewhere] = &[
         "no version of Postfix ever carried it out",
         "use reject_unknown_client_hostname, which wants the forward lookup too",
     ),
-    // What later versions will carry out and Postfix never does.
-    own("reject_attachment_name"),
 ];
 
 #[cfg(test)]
@@ -141,11 +132,6 @@ mod tests {
                 "check_relay_domains",
                 "`check_relay_domains` cannot stand here: Postfix 3.9 removed it",
                 "use reject_unauth_destination in smtpd_relay_restrictions of main.cf",
-            ),
-            (
-                "reject_attachment_name",
-                "`reject_attachment_name` cannot stand here: this version does not have it",
-                OWN_KEEP,
             ),
         ];
         for (name, message, keep) in cases {

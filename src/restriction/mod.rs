@@ -3,11 +3,14 @@
 //! One restriction or family, one file, one line in [`registry`].
 
 pub mod args;
+pub mod attachment_rules;
 mod check_access;
+mod check_header;
 mod check_policy_service;
 mod check_sasl_access;
 mod check_server_access;
 pub mod class;
+pub mod content;
 mod defer_if;
 pub mod elsewhere;
 mod envelope_address;
@@ -24,6 +27,7 @@ mod permit_sasl_authenticated;
 mod permit_tls_all_clientcerts;
 pub mod rbl_reply;
 mod reject;
+mod reject_attachment_name;
 mod reject_dnsbl_score;
 mod reject_invalid_helo_hostname;
 mod reject_multi_recipient_bounce;
@@ -49,6 +53,7 @@ use crate::{
     request::{Event, Request},
 };
 use args::Arguments;
+use content::Looks;
 use std::fmt;
 
 /// A rule: a pure function of the request and the answers that are there.
@@ -67,6 +72,11 @@ pub trait Restriction: fmt::Debug + Send + Sync {
     /// The block and allow lists it asks.
     fn lists(&self) -> Vec<ListUse> {
         Vec::new()
+    }
+
+    /// What it wants to know of a message's content.
+    fn looks(&self) -> Option<Looks> {
+        None
     }
 
     /// Whether it asks the greylist, and may defer a message at DATA.
@@ -148,6 +158,8 @@ pub fn registry() -> impl Iterator<Item = &'static Kind> {
         check_policy_service::KINDS,
         check_server_access::KINDS,
         check_sasl_access::KINDS,
+        check_header::KINDS,
+        reject_attachment_name::KINDS,
         permit_inet_interfaces::KINDS,
         reject_multi_recipient_bounce::KINDS,
         reject_plaintext_session::KINDS,
@@ -241,7 +253,8 @@ mod tests {
             match kind.parse {
                 Parse::Entry(_) => {
                     let alone = rule_with(kind.name, &settings);
-                    assert_eq!(alone.is_ok(), kind.usage.is_empty(), "{}: usage `{}`", kind.name, kind.usage);
+                    let optional = kind.usage.is_empty() || kind.usage.starts_with('[');
+                    assert_eq!(alone.is_ok(), optional, "{}: usage `{}`", kind.name, kind.usage);
                 }
                 Parse::WarnIfReject => assert!(!kind.usage.is_empty(), "{}", kind.name),
             }

@@ -1,13 +1,14 @@
 //! What is known about one connection of the MTA: the session, the message under way, and the configuration that both
 //! began with.
 
-use super::{Running, negotiate::Agreed};
+use super::{Running, content::Looking, negotiate::Agreed};
 use crate::{
     decision::{Deferrals, action::Amendment},
     greylist,
     request::{
         DecisionId,
         envelope::{Envelope, Path},
+        message::Message,
         session::{Client, Identity, Login, Server, Session, Tls},
     },
     smtp::{
@@ -25,7 +26,7 @@ use std::{
 };
 
 /// More changes of one message than any policy means; they grow only with the recipients.
-const AMENDMENT_LIMIT: usize = 1_000;
+const AMENDMENT_LIMIT: usize = 4_000;
 
 /// One connection, from negotiation to close. A reload does not touch it.
 pub(super) struct Conversation {
@@ -64,6 +65,10 @@ pub(super) struct Transaction {
     pub(super) outgoing: Vec<String>,
     /// Changes to be made at the end of the message.
     pub(super) amendments: Vec<Amendment>,
+    /// The content that is coming in, if anything looks at it.
+    pub(super) looking: Option<Looking>,
+    /// What was found in it, at its end.
+    pub(super) message: Option<Message>,
 }
 
 impl Conversation {
@@ -157,6 +162,9 @@ impl Conversation {
             transaction.outgoing.push(path.address.internal());
         }
         transaction.envelope.accepted += 1;
+        if self.running.content.names_recipients() {
+            transaction.envelope.recipients.push(path.clone());
+        }
         transaction.only = (transaction.envelope.accepted == 1).then_some(path);
         if self.agreed.actions.contains(indymilter::Actions::DELETE_RCPT) {
             let typed = arguments.first().map(|argument| text::from_wire(argument.to_bytes()));
@@ -179,14 +187,20 @@ impl Conversation {
 
 impl Transaction {
     /// Takes what a decision asks for. A message is held once and copied once to each address, however many recipients
-    /// ask for it.
+    /// ask for it, and a field is changed once.
     pub(super) fn take(&mut self, amendments: &[Amendment]) {
         for amendment in amendments {
             let known = self.amendments.iter().any(|known| match (known, amendment) {
                 (Amendment::Hold(_), Amendment::Hold(_)) => true,
                 (Amendment::Bcc(known), Amendment::Bcc(new))
                 | (Amendment::Redirect(known), Amendment::Redirect(new)) => known.eq_ignore_ascii_case(new),
-                _ => false,
+                // The first table that wants it decides what becomes of a field.
+                _ => match (known.field(), amendment.field()) {
+                    (Some((known, number)), Some((name, index))) => {
+                        number == index && known.eq_ignore_ascii_case(name)
+                    }
+                    _ => false,
+                },
             });
             if !known && self.amendments.len() < AMENDMENT_LIMIT {
                 self.amendments.push(amendment.clone());

@@ -67,6 +67,12 @@ crate::counter::counters! {
     /// Connections to the control socket and to the listener of the metrics that failed, were too slow, or asked for
     /// nothing that there is.
     control_errors,
+    /// Bytes of message bodies that the MTA handed over.
+    body_bytes,
+    /// Messages that took too long to look at.
+    messages_given_up,
+    /// Changes of fields that a table asked for and no milter can make: those of parts.
+    fields_unchanged,
     /// Changes of messages that the MTA does not let us make.
     amendments_unavailable,
     /// Replies that the milter library refused: a bug.

@@ -1,7 +1,7 @@
 //! One handler per milter event: wire types to requests and verdicts to statuses. No decision is made here.
 
 use super::{
-    Server,
+    Server, amend,
     conversation::{Conversation, Transaction},
     decide::{self, Endless},
     negotiate::{Agreed, MACROS},
@@ -50,6 +50,9 @@ pub(super) fn callbacks(server: &Arc<Server>) -> Callbacks<Conversation> {
         .on_mail(with!(|server, cx, args| server.mail(cx, args).await))
         .on_rcpt(with!(|server, cx, args| server.rcpt(cx, args).await))
         .on_data(with!(|server, cx| server.data(cx).await))
+        .on_header(with!(|server, cx, name, value| server.header(cx, name, value).await))
+        .on_eoh(with!(|server, cx| server.end_of_headers(cx).await))
+        .on_body(with!(|server, cx, chunk| server.body(cx, &chunk).await))
         .on_eom(with!(|server, cx| server.end_of_message(cx).await))
         .on_abort(with!(|_server, cx| abort(cx)))
 }
@@ -61,7 +64,7 @@ fn negotiate(
     opts: ProtoOpts,
 ) -> Status {
     let running = server.running();
-    let agreed = Agreed::between(&running.config.policy, actions, opts);
+    let agreed = Agreed::between(&running.config.policy, &running.content, actions, opts);
     cx.requested_actions = agreed.actions;
     cx.requested_opts = agreed.opts;
     if agreed.takes_macros() {
@@ -193,6 +196,7 @@ impl Server {
         };
         let handled = async {
             conversation.queue_id(macros);
+            conversation.seen();
             let only = conversation.transaction.only.clone();
             let decision = self.judge(conversation, Event::EndOfMessage, only.as_ref()).await?;
             let mut status = Status::Continue;
@@ -238,7 +242,7 @@ impl Server {
         if conversation.transaction.amendments.is_empty() {
             return Status::Continue;
         }
-        let Err(e) = reply::amend(&conversation.transaction, actions).await else { return Status::Continue };
+        let Err(e) = amend::amend(conversation, actions).await else { return Status::Continue };
         self.counters.amendments_unavailable.add();
         warn!("the message cannot be changed as the policy asks, deferred: {e}");
         let refusal =
@@ -262,7 +266,7 @@ impl Server {
             return Ok(None);
         }
         let began = Instant::now();
-        let deadline = began + running.config.limits.decision_deadline;
+        let deadline = began + running.config.limits.deadline(event);
         if let Some(address) = conversation.unidentified() {
             conversation.session.client.identity =
                 decide::identify(address, &running.answerer, deadline).await?;
@@ -281,6 +285,7 @@ impl Server {
             session: &conversation.session,
             envelope: &conversation.transaction.envelope,
             recipient,
+            message: conversation.transaction.message.as_ref(),
             now,
             carried,
             exemption: None,

@@ -1,9 +1,11 @@
 //! The milter server: listener, callbacks, reload and graceful shutdown.
 
 pub mod allow;
+mod amend;
 pub mod answer;
 mod beside;
 mod connection;
+mod content;
 pub mod control;
 mod conversation;
 pub mod counters;
@@ -22,8 +24,10 @@ pub mod status;
 pub mod watch;
 
 use crate::{
+    attachment::budget::Budget,
     config::settings::Config,
     dns::{Dns, DnsError},
+    policy::content::Content,
     policy_service::PolicyServices,
     request::DecisionId,
     store::sqlite::SqliteStore,
@@ -56,6 +60,8 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 pub struct Running {
     /// The configuration.
     pub config: Config,
+    /// How its policy looks at messages.
+    pub content: Content,
     /// Who answers its lookups.
     pub answerer: Answerer,
     /// The watch on its DNS lists.
@@ -75,12 +81,14 @@ impl Running {
         greylist: Arc<SqliteStore>,
         counters: Arc<Counters>,
         metrics: &Metrics,
+        budget: Arc<Budget>,
     ) -> Arc<Self> {
         let rules = metrics.rules(&config);
         let watch = watch.follow(config.policy.dnsxl(), &config.untested_lists);
         let services = Arc::new(PolicyServices::new(&config.policy_service));
         let answerer = Answerer::new(dns.clone(), watch.clone(), services, counters).with_greylist(greylist);
-        Arc::new(Self { config, answerer, watch, dns, rules })
+        let content = Content::of(&config.policy, &config.attachments, budget);
+        Arc::new(Self { config, content, answerer, watch, dns, rules })
     }
 }
 
@@ -96,6 +104,8 @@ pub struct Server {
     drain: Arc<Drain>,
     /// As at the start: a change needs a restart.
     max_sessions: usize,
+    /// The memory for looking into containers.
+    budget: Arc<Budget>,
     clock: Arc<dyn Clock>,
     next: AtomicU32,
 }
@@ -113,12 +123,13 @@ impl Server {
         let greylist = Arc::new(SqliteStore::new(&config.greylist.located(), Some(ages), clock.clone()));
         let max_sessions = config.limits.max_sessions;
         let metrics = Metrics::default();
+        let budget = Budget::new(config.limits.container_memory);
         let running =
-            RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone(), &metrics));
+            Running::new(config, dns, &watch, greylist.clone(), counters.clone(), &metrics, budget.clone());
         // Another process has another beginning, so that names differ over a restart within one second.
         let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
         Ok(Arc::new(Self {
-            running,
+            running: RwLock::new(running),
             allowances: Allowances::new(counters.clone()),
             counters,
             greylist,
@@ -126,6 +137,7 @@ impl Server {
             metrics,
             drain: Arc::default(),
             max_sessions,
+            budget,
             clock,
             next,
         }))
@@ -186,6 +198,7 @@ impl Server {
             self.greylist.clone(),
             self.counters.clone(),
             &self.metrics,
+            self.budget.clone(),
         );
         let watch = running.watch.clone();
         *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;

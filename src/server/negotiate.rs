@@ -5,7 +5,7 @@
 
 use crate::{
     decision::action::Amends,
-    policy::Policy,
+    policy::{Policy, content::Content},
     request::{Event, Stage},
 };
 use indymilter::{Actions, MacroStage, ProtoOpts};
@@ -40,8 +40,8 @@ pub(super) struct Agreed {
 
 impl Agreed {
     /// Asks for what the policy needs of what is offered.
-    pub(super) fn between(policy: &Policy, actions: Actions, opts: ProtoOpts) -> Self {
-        Self { opts: options(policy) & opts, actions: changes(policy.amends()) & actions }
+    pub(super) fn between(policy: &Policy, content: &Content, actions: Actions, opts: ProtoOpts) -> Self {
+        Self { opts: options(policy, content) & opts, actions: changes(policy.amends()) & actions }
     }
 
     /// Whether the MTA takes macro lists.
@@ -61,14 +61,15 @@ impl Agreed {
 }
 
 /// Events that nothing in the policy answers are told without waiting for us, or not at all. RCPT always has an answer;
-/// the content is not sent at all, since no restriction of this version looks at it.
-fn options(policy: &Policy) -> ProtoOpts {
+/// the content is sent only if something looks at it, and then its pieces may be skipped.
+fn options(policy: &Policy, content: &Content) -> ProtoOpts {
     let answers = |event| policy.judges(event);
-    let mut opts = ProtoOpts::LEADING_SPACE
-        | ProtoOpts::NO_UNKNOWN
-        | ProtoOpts::NO_HEADER
-        | ProtoOpts::NO_EOH
-        | ProtoOpts::NO_BODY;
+    let mut opts = ProtoOpts::LEADING_SPACE | ProtoOpts::NO_UNKNOWN;
+    opts |= if content.is_empty() {
+        ProtoOpts::NO_HEADER | ProtoOpts::NO_EOH | ProtoOpts::NO_BODY
+    } else {
+        ProtoOpts::NOREPLY_HEADER | ProtoOpts::SKIP
+    };
     opts.set(ProtoOpts::NOREPLY_CONNECT, !answers(Event::Connect));
     // A refusal of HELO is given at MAIL.
     opts.set(ProtoOpts::NOREPLY_HELO, true);
@@ -79,7 +80,8 @@ fn options(policy: &Policy) -> ProtoOpts {
 
 fn changes(amends: Amends) -> Actions {
     let mut actions = Actions::REQUEST_MACROS;
-    actions.set(Actions::ADD_HEADER, amends.headers);
+    actions.set(Actions::ADD_HEADER, amends.headers || amends.fields);
+    actions.set(Actions::CHANGE_HEADER, amends.fields);
     actions.set(Actions::ADD_RCPT | Actions::DELETE_RCPT, amends.recipients);
     actions.set(Actions::QUARANTINE, amends.quarantine);
     actions

@@ -1,11 +1,12 @@
-//! From a verdict to the milter's status, and from amendments to changes of the message.
+//! From a verdict to the milter's status.
 
-use super::{conversation::Transaction, counters::Counters};
+use super::counters::Counters;
 use crate::{
-    decision::{Decision, Step, Verdict, action::Amendment},
+    decision::{Decision, Step, Verdict},
+    header_checks::UNCHANGED,
     smtp::{reply::Reply, text},
 };
-use indymilter::{ActionError, ContextActions, EomActions, SetErrorReply, SmtpReply, Status};
+use indymilter::{SetErrorReply, SmtpReply, Status};
 use std::ffi::CString;
 use tracing::error;
 
@@ -21,6 +22,8 @@ pub(super) fn count(decision: &Decision, counters: &Counters) {
         Verdict::Reply(_) => &counters.decisions_reject,
     };
     counter.add();
+    let unchanged = decision.remarks.iter().filter(|remark| remark.word == UNCHANGED);
+    counters.fields_unchanged.add_all(unchanged.count() as u64);
     if decision.steps.iter().any(Step::is_fault) {
         counters.configuration_faults.add();
     }
@@ -57,63 +60,6 @@ fn on_the_wire(line: &str) -> CString {
     }
     // Replies hold no control characters, so this never has to fall back.
     CString::new(line).unwrap_or_default()
-}
-
-/// Carries out the changes of a message in one fixed order: header fields, recipients, quarantine.
-///
-/// # Errors
-/// When the MTA does not let us, or its connection is gone.
-pub(super) async fn amend(transaction: &Transaction, actions: &EomActions) -> Result<(), ActionError> {
-    prepend(&transaction.amendments, actions).await?;
-    recipients(transaction, actions).await?;
-    for amendment in &transaction.amendments {
-        if let Amendment::Hold(reason) = amendment {
-            let reason = if reason.is_empty() { "held by mailward" } else { reason };
-            actions.quarantine(c_string(reason)).await?;
-        }
-    }
-    Ok(())
-}
-
-/// PREPEND: above everything, Postfix's own Received field too, the first one on top.
-async fn prepend(amendments: &[Amendment], actions: &EomActions) -> Result<(), ActionError> {
-    for amendment in amendments.iter().rev() {
-        if let Amendment::Prepend { name, value } = amendment {
-            actions.insert_header(0, c_string(name), c_string(&format!(" {value}"))).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn recipients(transaction: &Transaction, actions: &EomActions) -> Result<(), ActionError> {
-    let redirect = transaction.amendments.iter().rev().find_map(|amendment| match amendment {
-        Amendment::Redirect(address) => Some(address),
-        Amendment::Hold(_) | Amendment::Prepend { .. } | Amendment::Bcc(_) => None,
-    });
-    if let Some(address) = redirect {
-        for recipient in &transaction.recipients {
-            actions.delete_recipient(c_string(recipient)).await?;
-        }
-        actions.add_recipient(c_string(&format!("<{address}>"))).await?;
-    }
-    for amendment in &transaction.amendments {
-        let known = |address: &str| {
-            let address = format!("<{address}>");
-            redirect.is_none()
-                && transaction.recipients.iter().any(|known| known.eq_ignore_ascii_case(&address))
-        };
-        if let Amendment::Bcc(address) = amendment
-            && !known(address)
-        {
-            actions.add_recipient(c_string(&format!("<{address}>"))).await?;
-        }
-    }
-    Ok(())
-}
-
-/// A text without NUL: tables and configuration hold none, clients' texts never come here.
-fn c_string(value: &str) -> CString {
-    CString::new(value).unwrap_or_default()
 }
 
 #[cfg(test)]

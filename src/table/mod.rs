@@ -19,7 +19,7 @@ pub mod rules;
 mod search;
 pub mod template;
 pub mod texts;
-mod types;
+pub mod types;
 
 use crate::{
     decision::action::{Action, Amends, ClassId},
@@ -143,10 +143,10 @@ impl AccessTable {
                 Ok(found.map(|(_, entry)| Hit::new(entry, key)))
             }
             Content::Patterns(rules) => {
-                let Some((pattern, entry)) = rules.find(|pattern| pattern.matches(key))? else {
+                let Some((pattern, entry)) = rules.find(|pattern| pattern.matches(key.as_bytes()))? else {
                     return Ok(None);
                 };
-                Ok(Some(Hit { groups: pattern.captured(key)?, ..Hit::new(entry, key) }))
+                Ok(Some(Hit { groups: pattern.captured(key.as_bytes())?, ..Hit::new(entry, key) }))
             }
         }
     }

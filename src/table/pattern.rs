@@ -2,7 +2,10 @@
 //! [`ere`].
 
 use super::{ere, lines::Line};
-use crate::origin::{Fault, Origin};
+use crate::{
+    origin::{Fault, Origin},
+    smtp::text,
+};
 use pcre2::bytes::{Regex, RegexBuilder};
 use std::{fmt, ops::Range};
 
@@ -16,6 +19,24 @@ const HEAP_LIMIT: u32 = 1_024;
 /// The longest key that is compared, in bytes: the longest command line of Postfix (line_length_limit). PCRE2 counts
 /// the steps anew from each character of the key on.
 const KEY_LIMIT: usize = 2_048;
+
+/// The longest header that is compared, in bytes: Postfix's header_size_limit, and the last line that goes beyond it.
+const HEADER_LIMIT: usize = 102_400 + 2_048;
+
+/// As [`MATCH_LIMIT`], for headers that are longer than any other key: where the pattern can begin anywhere, and where it
+/// can begin in one place only, so that the steps are counted once. Either way a header takes at most some seconds, if a
+/// hostile one meets a clumsy pattern.
+const LONG_LIMIT: u32 = 4_000;
+const ANCHORED_LIMIT: u32 = 2_000_000;
+
+/// What a pattern is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Names and addresses: text.
+    Words,
+    /// Header fields: bytes in no known charset, as Postfix compares them.
+    Headers,
+}
 
 /// Which notation a pattern is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +52,8 @@ pub enum Notation {
 pub struct Pattern {
     origin: Origin,
     regex: Regex,
+    /// The same with other limits, for headers of more than [`KEY_LIMIT`] bytes.
+    long: Option<Regex>,
     negated: bool,
     /// Whether the rule's text wants the groups.
     wants_groups: bool,
@@ -73,7 +96,7 @@ impl Pattern {
         line: &Line,
         span: Range<usize>,
         flags: Range<usize>,
-        notation: Notation,
+        (notation, keys): (Notation, Keys),
         negated: bool,
     ) -> Result<Self, Fault> {
         let flags = read_flags(line, flags, notation)?;
@@ -85,28 +108,14 @@ impl Pattern {
             })?,
             Notation::Pcre => written.to_owned(),
         };
-        let prefix = format!("(*LIMIT_MATCH={MATCH_LIMIT})(*LIMIT_HEAP={HEAP_LIMIT})");
-        let (before, after) = match (flags.anchored, flags.ungreedy) {
-            (true, true) => ("(?U)\\A(?:", "\n)"),
-            (true, false) => ("\\A(?:", "\n)"),
-            (false, true) => ("(?U)", ""),
-            (false, false) => ("", ""),
-        };
-        // The line end closes a comment of the x flag; without the flag it would be part of the pattern.
-        let after = if flags.extended { after } else { after.trim_start() };
-        let regex = RegexBuilder::new()
-            .utf(true)
-            .caseless(flags.caseless)
-            .multi_line(flags.multi_line)
-            .dotall(flags.dotall)
-            .extended(flags.extended)
-            .build(&format!("{prefix}{before}{translated}{after}"))
-            .map_err(|error| {
-                let shift = prefix.len() + before.len();
-                let at = error.offset().and_then(|at| at.checked_sub(shift));
-                compile_fault(line, span, at.filter(|_| notation == Notation::Pcre), &error)
-            })?;
-        Ok(Self { origin: line.origin(0), regex, negated, wants_groups: false })
+        let build = |limit: u32| build(&translated, flags, keys, limit);
+        let regex = build(MATCH_LIMIT).map_err(|(error, shift)| {
+            let at = error.offset().and_then(|at| at.checked_sub(shift));
+            compile_fault(line, span, at.filter(|_| notation == Notation::Pcre), &error)
+        })?;
+        let limit = if is_anchored(&translated, flags) { ANCHORED_LIMIT } else { LONG_LIMIT };
+        let long = (keys == Keys::Headers).then(|| build(limit).ok()).flatten();
+        Ok(Self { origin: line.origin(0), regex, long, negated, wants_groups: false })
     }
 
     /// How many groups there are for `$1`.
@@ -128,36 +137,94 @@ impl Pattern {
     ///
     /// # Errors
     /// [`GaveUp`] when the limits are reached.
-    pub fn matches(&self, key: &str) -> Result<bool, GaveUp> {
-        if key.len() > KEY_LIMIT {
-            return Err(self.gave_up(&format!("a key of {} bytes", key.len())));
-        }
-        match self.regex.is_match(key.as_bytes()) {
+    pub fn matches(&self, key: &[u8]) -> Result<bool, GaveUp> {
+        match self.regex(key)?.is_match(key) {
             Ok(matched) => Ok(matched != self.negated),
             Err(error) => Err(self.gave_up(&error.to_string())),
         }
+    }
+
+    /// The expression with the limits for a key of this length.
+    fn regex(&self, key: &[u8]) -> Result<&Regex, GaveUp> {
+        let fits = match (&self.long, key.len()) {
+            (_, 0..=KEY_LIMIT) => Some(&self.regex),
+            (Some(long), 0..=HEADER_LIMIT) => Some(long),
+            (None | Some(_), _) => None,
+        };
+        fits.ok_or_else(|| self.gave_up(&format!("a key of {} bytes", key.len())))
     }
 
     /// What the groups matched, where the rule's text wants them.
     ///
     /// # Errors
     /// [`GaveUp`] when the limits are reached.
-    pub fn captured(&self, key: &str) -> Result<Vec<String>, GaveUp> {
+    pub fn captured(&self, key: &[u8]) -> Result<Vec<String>, GaveUp> {
+        let groups = self.captured_bytes(key)?;
+        Ok(groups.iter().map(|group| text::from_wire(group)).collect())
+    }
+
+    /// The same as bytes.
+    ///
+    /// # Errors
+    /// [`GaveUp`] when the limits are reached.
+    pub fn captured_bytes(&self, key: &[u8]) -> Result<Vec<Vec<u8>>, GaveUp> {
         if !self.wants_groups {
             return Ok(Vec::new());
         }
-        let captures =
-            self.regex.captures(key.as_bytes()).map_err(|error| self.gave_up(&error.to_string()))?;
+        let captures = self.regex(key)?.captures(key).map_err(|error| self.gave_up(&error.to_string()))?;
         let Some(captures) = captures else { return Ok(Vec::new()) };
-        let text =
-            |number| captures.get(number).map_or("", |m| key.get(m.start()..m.end()).unwrap_or_default());
-        Ok((1..captures.len()).map(|number| text(number).to_owned()).collect())
+        let bytes = |number| captures.get(number).map_or(&b""[..], |found| found.as_bytes());
+        Ok((1..captures.len()).map(|number| bytes(number).to_vec()).collect())
+    }
+
+    /// Where it stands.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     fn gave_up(&self, reason: &str) -> GaveUp {
         let reason = reason.rsplit(": ").next().unwrap_or_default().to_owned();
         GaveUp { origin: self.origin.clone(), reason }
     }
+}
+
+/// Compiles an expression, or says what is wrong and how far places in it are shifted.
+fn build(expression: &str, flags: Flags, keys: Keys, limit: u32) -> Result<Regex, (pcre2::Error, usize)> {
+    let prefix = format!("(*LIMIT_MATCH={limit})(*LIMIT_HEAP={HEAP_LIMIT})");
+    let (before, after) = match (flags.anchored, flags.ungreedy) {
+        (true, true) => ("(?U)\\A(?:", "\n)"),
+        (true, false) => ("\\A(?:", "\n)"),
+        (false, true) => ("(?U)", ""),
+        (false, false) => ("", ""),
+    };
+    // The line end closes a comment of the x flag; without the flag it would be part of the pattern.
+    let after = if flags.extended { after } else { after.trim_start() };
+    let mut builder = RegexBuilder::new();
+    builder
+        .utf(keys == Keys::Words)
+        .caseless(flags.caseless)
+        .multi_line(flags.multi_line)
+        .dotall(flags.dotall)
+        .extended(flags.extended);
+    let built = builder.build(&format!("{prefix}{before}{expression}{after}"));
+    built.map_err(|error| (error, prefix.len() + before.len()))
+}
+
+/// Whether an expression can match at the beginning of the key only, as far as that is easily seen.
+fn is_anchored(expression: &str, flags: Flags) -> bool {
+    let (mut depth, mut set, mut bytes) = (0_i32, false, expression.bytes());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next()),
+            b'[' => set = true,
+            b']' => set = false,
+            b'(' if !set => depth += 1,
+            b')' if !set => depth -= 1,
+            b'|' if !set && depth == 0 => return flags.anchored,
+            _ => {}
+        }
+    }
+    flags.anchored || expression.starts_with('^') && !flags.multi_line
 }
 
 /// PCRE2's words about the place it names, or about the whole pattern.

@@ -3,7 +3,7 @@
 use super::{
     Source,
     lines::{Line, Text},
-    pattern::{Notation, Pattern},
+    pattern::{Keys, Notation, Pattern},
     right_hand,
     rules::{Begin, Builder, INDENTED, Rules, begin, negation},
     template::Groups,
@@ -15,11 +15,25 @@ use std::ops::Range;
 ///
 /// Postfix: leaves out rules with faults; here: errors, because a rule that is left out lets through what it refuses.
 pub fn parse(text: Text<'_>, notation: Notation, source: &mut dyn Source) -> Rules<Pattern> {
+    parse_with(text, (notation, Keys::Words), source, |line, action, groups, source| {
+        let entry = right_hand::parse(line, action, groups, source)?;
+        let wants_groups = entry.has_groups();
+        Some((entry, wants_groups))
+    })
+}
+
+/// Reads rules whose actions `read` reads: the entry, and whether its text wants what the groups matched.
+pub fn parse_with<E>(
+    text: Text<'_>,
+    (notation, keys): (Notation, Keys),
+    source: &mut dyn Source,
+    mut read: impl FnMut(&Line, Range<usize>, Groups, &mut dyn Source) -> Option<(E, bool)>,
+) -> Rules<Pattern, E> {
     let mut rules = Builder::default();
     text.each(source, |line, source| match begin(line) {
         Begin::EndIf => rules.close(line, source),
         Begin::If(length) => {
-            let pattern = pattern(line, length, notation).and_then(|(pattern, rest)| {
+            let pattern = pattern(line, length, notation, keys).and_then(|(pattern, rest)| {
                 let rest = line.trim(rest..line.text.len());
                 if rest.is_empty() {
                     return Ok(pattern);
@@ -29,35 +43,34 @@ pub fn parse(text: Text<'_>, notation: Notation, source: &mut dyn Source) -> Rul
             let pattern = pattern.map_err(|fault| source.fault(fault)).ok();
             rules.open(pattern, line, 0..length);
         }
-        Begin::Rule => match pattern(line, 0, notation) {
-            Ok((pattern, rest)) => rule(&mut rules, pattern, line, rest, source),
-            Err(fault) => source.fault(fault),
-        },
+        Begin::Rule => {
+            let (pattern, rest) = match pattern(line, 0, notation, keys) {
+                Ok(read) => read,
+                Err(fault) => return source.fault(fault),
+            };
+            let action = line.trim(rest..line.text.len());
+            if action.is_empty() {
+                let fault = line.error(0..line.text.len(), "the pattern has no action");
+                return source
+                    .fault(fault.help("write the action behind it, such as `OK`, `DUNNO` or `REJECT`"));
+            }
+            let groups =
+                if pattern.is_negated() { Groups::Negated } else { Groups::Numbered(pattern.groups()) };
+            let Some((entry, wants_groups)) = read(line, action, groups, source) else { return };
+            rules.entry(pattern.with_groups(wants_groups), entry);
+        }
     });
     rules.finish(source)
 }
 
-fn rule(rules: &mut Builder<Pattern>, pattern: Pattern, line: &Line, rest: usize, source: &mut dyn Source) {
-    let action = line.trim(rest..line.text.len());
-    if action.is_empty() {
-        let fault = line.error(0..line.text.len(), "the pattern has no action");
-        source.fault(fault.help("write the action behind it, such as `OK`, `DUNNO` or `REJECT`"));
-        return;
-    }
-    let groups = if pattern.is_negated() { Groups::Negated } else { Groups::Numbered(pattern.groups()) };
-    let Some(entry) = right_hand::parse(line, action, groups, source) else { return };
-    let wants_groups = entry.has_groups();
-    rules.entry(pattern.with_groups(wants_groups), entry);
-}
-
 /// The pattern at `at`, and where the rest begins.
-fn pattern(line: &Line, at: usize, notation: Notation) -> Result<(Pattern, usize), Fault> {
+fn pattern(line: &Line, at: usize, notation: Notation, keys: Keys) -> Result<(Pattern, usize), Fault> {
     let (negated, start) = negation(line, at);
     let (span, close) = delimited(line, start)?;
     let after = &line.text[close..];
     let flags = close..close + after.find([' ', '\t']).unwrap_or(after.len());
     let end = flags.end;
-    Ok((Pattern::compile(line, span, flags, notation, negated)?, end))
+    Ok((Pattern::compile(line, span, flags, (notation, keys), negated)?, end))
 }
 
 /// The text between the delimiter at `start` and the next one without a backslash before it, and the place behind.

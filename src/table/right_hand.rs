@@ -85,7 +85,10 @@ fn read(line: &Line, span: Range<usize>, groups: Groups, source: &mut dyn Source
         "WARN" => Says::Remark("warn", text("")?),
         "REDIRECT" => Says::Redirect(address(line, word_span, rest, groups)?),
         "BCC" => Says::Bcc(address(line, word_span, rest, groups)?),
-        "PREPEND" => prepend(line, word_span, rest, groups)?,
+        "PREPEND" => {
+            let (name, value) = field(line, word_span, rest, groups)?;
+            Says::Prepend { name, value }
+        }
         "FILTER" => {
             let fault =
                 line.error(word_span, "a milter cannot set a content filter, so `FILTER` is not possible");
@@ -180,7 +183,11 @@ fn near(word: &str) -> Option<&'static str> {
     WORDS.iter().filter(close).min_by_key(|known| distance(known)).copied()
 }
 
-fn text_or(line: &Line, span: Range<usize>, groups: Groups, default: &str) -> Result<Template, Fault> {
+/// The text at `span`, or the default where there is none.
+///
+/// # Errors
+/// When it names a group that there is not.
+pub fn text_or(line: &Line, span: Range<usize>, groups: Groups, default: &str) -> Result<Template, Fault> {
     if span.is_empty() { Ok(Template::text(default)) } else { Template::parse(line, span, groups) }
 }
 
@@ -191,7 +198,16 @@ fn refusal(line: &Line, span: Range<usize>, groups: Groups, default: &str) -> Re
     Ok(Refusal { status: status.unwrap_or(POLICY), text })
 }
 
-fn address(line: &Line, word: Range<usize>, span: Range<usize>, groups: Groups) -> Result<Template, Fault> {
+/// The address behind an action.
+///
+/// # Errors
+/// When there is none.
+pub fn address(
+    line: &Line,
+    word: Range<usize>,
+    span: Range<usize>,
+    groups: Groups,
+) -> Result<Template, Fault> {
     let name = &line.text[word.clone()];
     if span.is_empty() {
         let fault = line.error(word, format!("`{name}` needs an address behind it"));
@@ -205,25 +221,35 @@ fn address(line: &Line, word: Range<usize>, span: Range<usize>, groups: Groups) 
     Err(line.error(span, message).help(format!("write `{name} user@example.com`")))
 }
 
-fn prepend(line: &Line, word: Range<usize>, span: Range<usize>, groups: Groups) -> Result<Says, Fault> {
-    const HELP: &str = "write `PREPEND Name: value`";
+/// The header field behind an action: its name and its value.
+///
+/// # Errors
+/// When there is none, or its name can be none.
+pub fn field(
+    line: &Line,
+    word: Range<usize>,
+    span: Range<usize>,
+    groups: Groups,
+) -> Result<(Box<str>, Template), Fault> {
+    let action = &line.text[word.clone()];
+    let help = format!("write `{action} Name: value`");
     if span.is_empty() {
-        return Err(line.error(word, "`PREPEND` needs a header field behind it").help(HELP));
+        return Err(line.error(word, format!("`{action}` needs a header field behind it")).help(help));
     }
     let Some((name, _)) = line.text[span.clone()].split_once(':') else {
         let message = format!("`{}` is no header field: there is no colon", &line.text[span.clone()]);
-        return Err(line.error(span, message).help(HELP));
+        return Err(line.error(span, message).help(help));
     };
     let name_span = span.start..span.start + name.len();
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(line.error(name_span, format!("`{name}` is no name of a header field")).help(HELP));
+        return Err(line.error(name_span, format!("`{name}` is no name of a header field")).help(help));
     }
     if groups != Groups::Plain && name.contains('$') {
         let message = format!("`{name}`: what the pattern matched cannot choose the header field");
         return Err(line.error(name_span, message).help("write `$1` only in the field's value"));
     }
     let value = Template::parse(line, line.trim(name_span.end + 1..span.end), groups)?;
-    Ok(Says::Prepend { name: name.into(), value })
+    Ok((name.into(), value))
 }
 
 #[cfg(test)]

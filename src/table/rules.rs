@@ -1,6 +1,6 @@
 //! Rules in file order with `if … endif` around some of them: what cidr:, regexp: and pcre: tables have in common.
 
-use super::{Source, action::Entry, lines::Line};
+use super::{Source, action, lines::Line};
 use std::ops::Range;
 
 /// What helps when rules stand behind an `if`: mostly they are indented, and so continue its line.
@@ -8,16 +8,16 @@ pub const INDENTED: &str = "write its rules on the lines below, without blanks b
 
 const FOLLOWING: &str = "write the next rule on the line below, without blanks before it";
 
-/// The rules of a table; `P` is what a rule compares the key with.
+/// The rules of a table; `P` is what a rule compares the key with, `E` what it says.
 #[derive(Debug)]
-pub struct Rules<P> {
-    rules: Vec<Rule<P>>,
+pub struct Rules<P, E = action::Entry> {
+    rules: Vec<Rule<P, E>>,
 }
 
 #[derive(Debug)]
-enum Rule<P> {
+enum Rule<P, E> {
     /// A key that matches gets this entry.
-    Entry(P, Entry),
+    Entry(P, E),
     /// A key that does not match goes on at this place.
     If(P, usize),
 }
@@ -35,20 +35,20 @@ pub enum Begin {
 
 /// Rules while they are read.
 #[derive(Debug)]
-pub struct Builder<P> {
-    rules: Vec<Rule<P>>,
+pub struct Builder<P, E = action::Entry> {
+    rules: Vec<Rule<P, E>>,
     open: Vec<(usize, Line, Range<usize>)>,
 }
 
-impl<P> Default for Builder<P> {
+impl<P, E> Default for Builder<P, E> {
     fn default() -> Self {
         Self { rules: Vec::new(), open: Vec::new() }
     }
 }
 
-impl<P> Builder<P> {
+impl<P, E> Builder<P, E> {
     /// Adds a rule.
-    pub fn entry(&mut self, pattern: P, entry: Entry) {
+    pub fn entry(&mut self, pattern: P, entry: E) {
         self.rules.push(Rule::Entry(pattern, entry));
     }
 
@@ -82,7 +82,7 @@ impl<P> Builder<P> {
     }
 
     /// The rules, once the file has ended.
-    pub fn finish(self, source: &mut dyn Source) -> Rules<P> {
+    pub fn finish(self, source: &mut dyn Source) -> Rules<P, E> {
         for (_, line, word) in &self.open {
             source.fault(
                 line.error(word.clone(), "`if` without `endif`").help("write `endif` behind its last rule"),
@@ -92,12 +92,12 @@ impl<P> Builder<P> {
     }
 }
 
-impl<P> Rules<P> {
+impl<P, E> Rules<P, E> {
     /// The first rule that matches.
     ///
     /// # Errors
     /// What `matches` says of a pattern that cannot be compared.
-    pub fn find<E>(&self, mut matches: impl FnMut(&P) -> Result<bool, E>) -> Result<Option<(&P, &Entry)>, E> {
+    pub fn find<X>(&self, mut matches: impl FnMut(&P) -> Result<bool, X>) -> Result<Option<(&P, &E)>, X> {
         let mut at = 0;
         while let Some(rule) = self.rules.get(at) {
             at += 1;
@@ -115,7 +115,7 @@ impl<P> Rules<P> {
     }
 
     /// All entries in order.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = &E> {
         self.rules.iter().filter_map(|rule| match rule {
             Rule::Entry(_, entry) => Some(entry),
             Rule::If(..) => None,

@@ -94,6 +94,19 @@ impl Template {
         self.0.iter().any(|part| matches!(part, Part::Group(_)))
     }
 
+    /// The same as bytes, of at most so many.
+    pub fn expand_bytes(&self, groups: &[Vec<u8>], limit: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Group(number) => out.extend(groups.get(*number - 1).into_iter().flatten()),
+            }
+        }
+        out.truncate(limit);
+        out
+    }
+
     /// The text with the groups put in; one that did not take part in the match is empty.
     pub fn expand(&self, groups: &[String]) -> Cow<'_, str> {
         if let Some(text) = self.as_text() {

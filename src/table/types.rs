@@ -76,7 +76,10 @@ fn patterns(word: &Word, name: &str, notation: Notation, source: &mut dyn Source
 }
 
 /// The rules of a table: those in the braces behind its type, or a file's.
-fn rules<'a>(word: &Word, name: &'a str, source: &mut dyn Source) -> Result<Text<'a>, Fault> {
+///
+/// # Errors
+/// When the file cannot be read, or the braces hold no rules.
+pub fn rules<'a>(word: &Word, name: &'a str, source: &mut dyn Source) -> Result<Text<'a>, Fault> {
     match braces::rules(word, source) {
         Some(rules) => rules,
         None => Ok(Text::File(name, read(word, name, source)?)),

@@ -187,6 +187,7 @@ async fn evaluation() {
         session: &session,
         envelope: &envelope,
         recipient: Some(&recipient),
+        message: None,
         now: Timestamp(0),
         carried: &carried,
         exemption: None,

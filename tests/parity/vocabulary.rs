@@ -67,6 +67,9 @@ pub const WITHOUT: &[(&str, &str)] = &[
     ("greylist_unknown_client_hostname", "Postfix has none"),
     ("greylist_dynamic_client_hostname", "Postfix has none"),
     ("reject_attachment_name", "Postfix has none"),
+    ("check_header", "Postfix asks header tables elsewhere: tests/header_checks.rs"),
+    ("check_mime_header", "see check_header"),
+    ("check_nested_header", "see check_header"),
 ];
 
 /// The domains that every Postfix of the run relays to; trivial-rewrite(8) knows no others for one smtpd alone.

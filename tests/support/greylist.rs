@@ -105,6 +105,7 @@ pub async fn passes(
         session: &session,
         envelope: &envelope,
         recipient: Some(&recipient),
+        message: None,
         now,
         carried: &carried,
         exemption: None,

@@ -165,6 +165,11 @@ impl Session {
         session
     }
 
+    /// A connection that was negotiated elsewhere and knows of no client yet.
+    pub fn with(milter: TestConnection) -> Self {
+        Self { milter, connected: String::new(), login: None, in_message: false }
+    }
+
     async fn tell(&mut self, from: &From) {
         let mut macros = vec![
             ("j", "mx.example.test".to_owned()),

@@ -8,7 +8,7 @@ use super::{
     page::comment,
     parameters,
 };
-use crate::{config::keys::wrap, restriction, smtp::text};
+use crate::{config::keys::wrap, smtp::text};
 
 /// The columns of a line of main.cf, before it is broken.
 const COLUMNS: usize = 69;
@@ -45,12 +45,12 @@ pub(super) fn lines(document: &Document, main_cf: &MainCf, classes: &[String]) -
     if !classes.is_empty() && !classes_stay {
         gone.push("smtpd_restriction_classes");
     }
-    gone.extend(main_cf.names().filter(|name| is_header_table(name)));
+    gone.extend(main_cf.names().filter(|name| is_header_table(name) && !has_off(document, name)));
     if !gone.is_empty() {
         page.step("These lines can go, since mailward does all they did:");
         gone.iter().for_each(|parameter| page.main_cf(&format!("postconf -X {parameter}")));
     }
-    stays(&mut page, main_cf, classes_stay);
+    stays(&mut page, document, main_cf, classes_stay);
     page.say("");
     page.say(
         "The rest of main.cf stays as it is; reply codes that stand here too do no harm there. Services in master.cf \
@@ -69,8 +69,10 @@ fn attach(page: &mut Page, main_cf: &MainCf) {
 }
 
 /// What stays as it is, with the reasons.
-fn stays(page: &mut Page, main_cf: &MainCf, with_classes: bool) {
-    let own = |name: &&str| parameters::stays(name).is_some() && !is_replaced(name);
+fn stays(page: &mut Page, document: &Document, main_cf: &MainCf, with_classes: bool) {
+    let replaced =
+        |name: &str| if is_header_table(name) { !has_off(document, name) } else { is_replaced(name) };
+    let own = |name: &&str| parameters::stays(name).is_some() && !replaced(name);
     let mut names: Vec<&str> = main_cf.names().filter(own).collect();
     names.sort_by_key(|name| *name != "smtpd_relay_restrictions");
     let relay = main_cf.get("smtpd_relay_restrictions").is_some();
@@ -94,12 +96,19 @@ fn stays(page: &mut Page, main_cf: &MainCf, with_classes: bool) {
 
 /// Whether mailward has a key for a parameter, and Postfix no use for it any more.
 fn is_replaced(name: &str) -> bool {
-    is_header_table(name) || (parameters::key(name).is_some() && !name.starts_with("smtpd_"))
+    parameters::key(name).is_some() && !name.starts_with("smtpd_")
 }
 
-/// Whether mailward looks at headers by this parameter's tables.
+/// Whether a parameter names header tables.
 fn is_header_table(name: &str) -> bool {
-    HEADERS.iter().any(|(parameter, check)| *parameter == name && restriction::find(check).is_some())
+    HEADERS.iter().any(|(parameter, _)| *parameter == name)
+}
+
+/// Whether mailward does not carry out a table of this parameter.
+fn has_off(document: &Document, parameter: &str) -> bool {
+    let is = |was: &String| was.strip_prefix(parameter).is_some_and(|rest| rest.starts_with(" = "));
+    let mut entries = entries(document, "end_of_data").iter();
+    entries.any(|entry| entry.off.is_some() && entry.was.as_ref().is_some_and(is))
 }
 
 fn entries<'a>(document: &'a Document, key: &str) -> &'a [Entry] {

@@ -11,7 +11,6 @@ use super::{
 use crate::{
     cli::{Exit, Failure},
     config::Disk,
-    restriction,
 };
 use std::{
     collections::HashSet,
@@ -34,9 +33,12 @@ pub(super) const LISTS: [(&str, &str, Option<&str>); 6] = [
     ("end_of_data", "smtpd_end_of_data_restrictions", None),
 ];
 
-/// Header tables and the restriction that takes each over, once there is one.
-pub(super) const HEADERS: [(&str, &str); 2] =
-    [("header_checks", "check_header"), ("mime_header_checks", "check_mime_header")];
+/// Header tables and the restriction that takes each over.
+pub(super) const HEADERS: [(&str, &str); 3] = [
+    ("header_checks", "check_header"),
+    ("mime_header_checks", "check_mime_header"),
+    ("nested_header_checks", "check_nested_header"),
+];
 
 /// Where the printed file listens, and where Postfix finds it.
 pub(super) const SOCKET: &str = "inet:127.0.0.1:8895";
@@ -181,7 +183,8 @@ fn document(main_cf: &MainCf, from: &str, classes: &[String]) -> Document {
         let value = main_cf.expanded(parameter).unwrap_or_default();
         let mut entries = lists.entries(&value, bare);
         if key == "end_of_data" {
-            entries.extend(headers(main_cf));
+            // Before everything that permits: Postfix asks them about every message.
+            entries.splice(0..0, headers(main_cf));
         }
         if !entries.is_empty() {
             restrictions.items.push(list(key, parameter, entries));
@@ -248,14 +251,16 @@ fn list(key: &str, parameter: &str, entries: Vec<Entry>) -> Item {
     Item { key: key.to_owned(), comment: parameter.to_owned(), value, off: None }
 }
 
-/// The header tables as entries, as far as this version looks at headers.
+/// The header tables as entries.
 fn headers(main_cf: &MainCf) -> Vec<Entry> {
-    let known = HEADERS.iter().filter(|(_, check)| restriction::find(check).is_some());
-    let tables = known.flat_map(|(parameter, check)| {
+    let tables = HEADERS.iter().flat_map(|(parameter, check)| {
         let value = main_cf.expanded(parameter).unwrap_or_default();
         let entries = split(&value).into_iter().map(|table| Entry {
             text: format!("{check} {table}"),
             was: Some(format!("{parameter} = {table}")),
+            notes: vec![
+                "Of mail that comes by SMTP; what sendmail(1) takes in is not looked at here.".to_owned(),
+            ],
             ..Entry::default()
         });
         entries.collect::<Vec<_>>()

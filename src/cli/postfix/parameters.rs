@@ -35,7 +35,7 @@ const STAY: &[(&str, &str)] = &[
     ("milter_default_action", "It says what Postfix does while mailward is down."),
 ];
 
-const HEADERS: &str = "This version of mailward does not look at headers.";
+const HEADERS: &str = "A table of it cannot be carried out by mailward.";
 
 /// Parameters whose key has another name, or stands outside all sections.
 const KEYS: [(&str, &str); 6] = [
@@ -83,6 +83,7 @@ pub(super) fn item(main_cf: &MainCf, parameter: &str) -> Option<(&'static str, I
         Takes::Code | Takes::Number(..) if is_number(&value) => Value::Plain(value),
         Takes::Texts => Value::List(split(&value).into_iter().map(plain).collect()),
         Takes::Text
+        | Takes::Strings
         | Takes::List
         | Takes::Code
         | Takes::Number(..)
