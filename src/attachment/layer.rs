@@ -40,8 +40,6 @@ pub(super) struct Layer {
     leaf: Leaf,
     /// A body that goes on for those who take no delimiter for what ended it for others.
     shadow: Option<Shadow>,
-    /// A delimiter came that is one for all.
-    ended: bool,
     /// The number of the part that this layer is.
     number: String,
     encoded: usize,
@@ -137,7 +135,6 @@ impl Layer {
             encoding: Encoding::Identity,
             leaf: Leaf::nothing(),
             shadow: None,
-            ended: false,
             number,
             encoded,
             events,
@@ -172,7 +169,8 @@ impl Layer {
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
             }
-            let shadow = self.shadow.take();
+            // Of a line that may be a delimiter the shadow hears when that is decided.
+            let decided = self.at == At::Middle;
             let taken = match (self.state, self.at) {
                 (State::Stopped, _) => return,
                 (_, At::Start | At::Delimiter) => self.line_start(rest, record),
@@ -182,22 +180,9 @@ impl Layer {
             };
             let (now, behind) = rest.split_at(taken.min(rest.len()));
             rest = behind;
-            self.keep_shadow(shadow, now, record);
-        }
-    }
-
-    /// Goes on with the body that did not end for all, unless a delimiter came that is one for all.
-    fn keep_shadow(&mut self, shadow: Option<Shadow>, bytes: &[u8], record: &mut Record) {
-        let ended = std::mem::take(&mut self.ended);
-        let Some(mut shadow) = shadow else { return };
-        if ended {
-            shadow.finish(record);
-            return;
-        }
-        shadow.feed(bytes, record);
-        // The older one is what a strict reader sees.
-        if let Some(younger) = self.shadow.replace(shadow) {
-            younger.finish(record);
+            if let Some(shadow) = self.shadow.as_mut().filter(|_| decided) {
+                shadow.feed(now, record);
+            }
         }
     }
 
@@ -224,6 +209,10 @@ impl Layer {
             record.release(header.saw_junk && !header.seen);
         }
         self.end_leaf(record);
+        self.end_shadow(record);
+    }
+
+    fn end_shadow(&mut self, record: &mut Record) {
         if let Some(shadow) = self.shadow.take() {
             shadow.finish(record);
         }
@@ -267,6 +256,9 @@ impl Layer {
     fn flush(&mut self, record: &mut Record) {
         let line = std::mem::take(&mut self.line);
         self.at = At::Middle;
+        if let Some(shadow) = &mut self.shadow {
+            shadow.feed(&line, record);
+        }
         match (self.state, &mut self.late) {
             (State::Header, _) => {
                 self.push_header(&line, record);
@@ -534,7 +526,12 @@ impl Layer {
         }
         if exact && !self.frames.get(frame).is_some_and(|frame| frame.several) {
             self.end_leaf(record);
-            self.ended = true;
+            self.end_shadow(record);
+        } else if let Some(older) = &mut self.shadow {
+            // The older one is what a strict reader sees.
+            older.feed(&self.line, record);
+            older.feed(b"\r\n", record);
+            self.end_leaf(record);
         } else {
             self.end_late(record);
             let mut leaf = std::mem::replace(&mut self.leaf, Leaf::nothing());

@@ -101,6 +101,9 @@ fn main() {
     let corpus = corpus(arguments.get(2..).unwrap_or_default());
     println!("{} messages, seed {seed}, {seconds} seconds", corpus.len());
     let mut random = Random(seed);
+    for message in &corpus {
+        assert_eq!(walk::check(message), Ok(()), "unchanged: {}", String::from_utf8_lossy(message));
+    }
     let (start, mut executions, mut slowest) = (Instant::now(), 0_u64, Duration::ZERO);
     while start.elapsed().as_secs() < seconds {
         for _ in 0..100 {
