@@ -3,6 +3,7 @@
 use super::{Exit, Failure};
 use crate::{
     config::{settings::Config, source::Source},
+    journal::Journal,
     log::Log,
     server::{Server, listener::Bound},
     store::sqlite::SqliteStore,
@@ -88,11 +89,14 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
         SqliteStore::check(&config.greylist.located())
             .map_err(|e| Failure::Says(Exit::Configuration, format!("not started: {e}")))?;
     }
+    Journal::check(&config.journal.located())
+        .map_err(|e| Failure::Says(Exit::Configuration, format!("not started: {e}")))?;
     let bound =
         Bound::bind(&config.socket).await.map_err(|e| Failure::Says(Exit::CannotCreate, e.to_string()))?;
     let socket = bound.name(&config.socket);
     let server = Server::new(config, Arc::new(SystemClock))
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;
+    server.start_journal();
     info!("mailward {} listens on {socket}, configuration: {source}", env!("CARGO_PKG_VERSION"));
     notify(&[NotifyState::Ready]);
     if !crate::log::to_journal() {
@@ -100,6 +104,9 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
         let _ = out.write_all(super::attach::hint(&socket, &source).as_bytes()).and_then(|()| out.flush());
     }
     let result = server.serve(bound, signals.until_stop(&server, &source, log)).await;
+    if let Some(journal) = server.journal() {
+        journal.close();
+    }
     for (name, count) in server.counted().into_iter().filter(|(_, count)| *count > 0) {
         info!("counted since the start: {name} = {count}");
     }

@@ -1,6 +1,9 @@
 //! Where the configuration comes from: a file, or the policy that is built in.
 
-use super::{Disk, Loaded, builtin, load, parse, settings::Greylist};
+use super::{
+    Disk, Loaded, builtin, load, parse,
+    settings::{Greylist, Journal},
+};
 use std::{
     env, fmt,
     path::{Path, PathBuf},
@@ -53,6 +56,13 @@ impl Greylist {
     /// The settings with the database's full path: a relative one is below the state directory.
     pub fn located(&self) -> Self {
         Self { path: store_directory().join(&self.path), ..self.clone() }
+    }
+}
+
+impl Journal {
+    /// The settings with the database's full path: a relative one is below the state directory.
+    pub fn located(&self) -> Self {
+        Self { path: self.path.as_ref().map(|path| store_directory().join(path)), ..self.clone() }
     }
 }
 

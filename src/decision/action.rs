@@ -1,7 +1,7 @@
 //! What one restriction or one table entry says: the actions of access(5).
 
 use crate::{request::subject::Subject, smtp::reply::Reply};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The name of a restriction class: its place in the policy's list of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -86,7 +86,7 @@ impl Action {
 }
 
 /// A change of the message, carried out at its end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Amendment {
     /// HOLD: quarantine the message; the text is Postfix's log line about it.

@@ -2,7 +2,7 @@
 //! judge it in one transaction.
 
 use crate::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
 /// One attempt to deliver to one recipient.
@@ -122,7 +122,7 @@ pub enum Greylisted {
 }
 
 /// Why a mail waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// The first attempt.

@@ -6,13 +6,13 @@ pub mod subject;
 
 use crate::{decision::Deferrals, smtp::helo::Helo, time::Timestamp};
 use envelope::{Envelope, Path};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use session::Session;
 use std::fmt;
 use subject::Subject;
 
 /// The protocol's moment at which an answer is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A client connected.
@@ -44,7 +44,7 @@ impl Event {
 }
 
 /// Which restriction list: smtpd_client_restrictions and its siblings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// `client`
@@ -99,7 +99,7 @@ impl fmt::Display for Stage {
 }
 
 /// The name of one decision, unique over restarts: seconds since the epoch and a count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct DecisionId {
     /// When the decision was asked for.
     pub at: Timestamp,

@@ -1,19 +1,22 @@
 //! The client's connection: address, names and their status, HELO name, login, TLS.
 
 use crate::smtp::{domain, helo::Helo};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr};
 
 /// One SMTP session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Session {
     /// The client.
     pub client: Client,
     /// The last HELO or EHLO name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helo: Option<Helo>,
     /// The SASL login: macros `{auth_type}` and `{auth_authen}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
     /// TLS, once there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// The MTA's own side.
     pub server: Server,
@@ -23,9 +26,10 @@ pub struct Session {
 pub const UNKNOWN: &str = "unknown";
 
 /// The client as its connection shows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Client {
     /// Its address, IPv4-mapped ones as IPv4; `None` for a family without addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// Its port; 0 for a submission that did not come by SMTP.
     pub port: u16,
@@ -34,7 +38,7 @@ pub struct Client {
 }
 
 /// What DNS says about the client's address, as smtpd_peer.c finds it out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Identity {
     /// The verified name, or `unknown`.
     pub name: String,
@@ -116,7 +120,7 @@ impl Identity {
 }
 
 /// How the search for a client's name ended: smtpd's name_status and reverse_name_status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NameStatus {
     /// Found; for the name: it leads back to the address. `{client_resolve}` = OK.
@@ -148,7 +152,7 @@ impl fmt::Display for Client {
 }
 
 /// A SASL login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Login {
     /// The mechanism, `{auth_type}`.
     pub method: String,
@@ -157,23 +161,26 @@ pub struct Login {
 }
 
 /// The session's encryption.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Tls {
     /// The protocol, `{tls_version}`.
     pub version: String,
     /// The cipher, `{cipher}`.
     pub cipher: String,
     /// The size of its key in bits, `{cipher_bits}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cipher_bits: Option<u32>,
     /// The common name of the client certificate, `{cert_subject}`: Postfix sends it only for a certificate that a
     /// trusted authority signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_subject: Option<String>,
     /// The common name of who signed it, `{cert_issuer}`, under the same condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_issuer: Option<String>,
 }
 
 /// The MTA's own side of the connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Server {
     /// `{daemon_name}`.
     pub name: String,

@@ -51,7 +51,7 @@ pub(super) fn callbacks(server: &Arc<Server>) -> Callbacks<Conversation> {
         .on_rcpt(with!(|server, cx, args| server.rcpt(cx, args).await))
         .on_data(with!(|server, cx| server.data(cx).await))
         .on_eom(with!(|server, cx| server.end_of_message(cx).await))
-        .on_abort(with!(|_server, cx| abort(cx)))
+        .on_abort(with!(|server, cx| abort(&server, cx)))
 }
 
 fn negotiate(
@@ -71,8 +71,9 @@ fn negotiate(
     Status::Continue
 }
 
-fn abort(cx: &mut Context<Conversation>) -> Status {
+fn abort(server: &Server, cx: &mut Context<Conversation>) -> Status {
     if let Some(conversation) = &mut cx.data {
+        server.record_abort(conversation);
         conversation.transaction = Transaction::default();
     }
     Status::Continue
@@ -113,9 +114,9 @@ impl Server {
             let Some(decision) = self.judge(conversation, Event::Helo, None).await? else {
                 return Ok(Status::Continue);
             };
-            conversation.carried = decision.deferrals;
-            if let Verdict::Reply(refusal) = decision.verdict {
-                conversation.helo_refusal = Some(refusal);
+            conversation.carried = decision.deferrals.clone();
+            if let Verdict::Reply(refusal) = &decision.verdict {
+                conversation.helo_refusal = Some(refusal.clone());
             }
             Ok(Status::Continue)
         };
@@ -196,9 +197,9 @@ impl Server {
             let only = conversation.transaction.only.clone();
             let decision = self.judge(conversation, Event::EndOfMessage, only.as_ref()).await?;
             let mut status = Status::Continue;
-            if let Some(decision) = decision {
+            if let Some(decision) = &decision {
                 conversation.transaction.take(&decision.amendments);
-                status = self.verdict(conversation, &decision, reply);
+                status = self.verdict(conversation, decision, reply);
             }
             if status == Status::Continue && conversation.running.config.mode == Mode::Enforce {
                 status = self.amend(conversation, actions, reply).await;
@@ -206,6 +207,7 @@ impl Server {
             if status == Status::Continue {
                 self.learn(conversation).await;
             }
+            self.record_end(conversation, status, decision.as_ref().and_then(|decision| decision.reply()));
             conversation.transaction = Transaction::default();
             Ok(status)
         };
@@ -252,7 +254,7 @@ impl Server {
         conversation: &mut Conversation,
         event: Event,
         recipient: Option<&Path>,
-    ) -> Result<Option<Decision>, Endless> {
+    ) -> Result<Option<Arc<Decision>>, Endless> {
         let running = conversation.running.clone();
         let policy = &running.config.policy;
         // What an earlier event deferred takes effect at RCPT, though no list may run there.
@@ -283,7 +285,8 @@ impl Server {
             now,
             carried,
         };
-        let decision = decide::decide(policy, &request, &running.answerer, deadline).await?;
+        let decision = Arc::new(decide::decide(policy, &request, &running.answerer, deadline).await?);
+        self.record(conversation, &request, &decision);
         let observed = running.config.mode == Mode::Observe;
         if let Some((_, Greylisted::Waits { .. })) = decision.greylisted() {
             self.counters.greylist_deferred.add();

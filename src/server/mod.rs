@@ -11,6 +11,7 @@ pub mod listener;
 mod milter;
 mod negotiate;
 mod opening;
+mod record;
 mod reload;
 mod reply;
 pub mod watch;
@@ -18,6 +19,7 @@ pub mod watch;
 use crate::{
     config::settings::Config,
     dns::{Dns, DnsError},
+    journal::Journal,
     policy_service::PolicyServices,
     request::DecisionId,
     store::sqlite::SqliteStore,
@@ -32,7 +34,7 @@ use std::{
     future::Future,
     io,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -77,6 +79,8 @@ pub struct Server {
     counters: Arc<Counters>,
     /// Shared over reloads; its file is opened when a policy greylists.
     greylist: Arc<SqliteStore>,
+    /// What was decided; nothing is recorded until it is started.
+    journal: OnceLock<Journal>,
     clock: Arc<dyn Clock>,
     next: AtomicU32,
 }
@@ -95,7 +99,7 @@ impl Server {
         let running = RwLock::new(Running::new(config, dns, &watch, greylist.clone(), counters.clone()));
         // Another process has another beginning, so that names differ over a restart within one second.
         let next = AtomicU32::new(std::process::id().wrapping_mul(0x9e37_79b1));
-        Ok(Arc::new(Self { running, counters, greylist, clock, next }))
+        Ok(Arc::new(Self { running, counters, greylist, journal: OnceLock::new(), clock, next }))
     }
 
     /// The configuration in force for new sessions.
@@ -112,7 +116,8 @@ impl Server {
 
     /// Everything counted since the start, that of the resolver too.
     pub fn counted(&self) -> Vec<(&'static str, u64)> {
-        self.counters.all().chain(self.running().dns.counters().all()).collect()
+        let journal = self.journal.get().into_iter().flat_map(|journal| journal.counters().all());
+        self.counters.all().chain(self.running().dns.counters().all()).chain(journal).collect()
     }
 
     /// What was counted since the start.
