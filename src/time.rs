@@ -2,7 +2,7 @@
 //!
 //! The core never asks for the time: it arrives in `Request::now`. [`Clock`] is what the server asks.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::{
     fmt,
     sync::atomic::{AtomicI64, Ordering},
@@ -10,7 +10,7 @@ use std::{
 };
 
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {

@@ -61,7 +61,7 @@ pub struct Rule {
 }
 
 /// A list entry as the administrator wrote it.
-#[derive(Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Written {
     /// The entry with its arguments, without warn_if_reject.
     pub text: Box<str>,

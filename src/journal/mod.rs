@@ -66,7 +66,7 @@ pub struct Record {
     /// The decision.
     pub decision: Arc<Decision>,
     /// The request's session.
-    pub session: Session,
+    pub session: Arc<Session>,
     /// The request's envelope.
     pub envelope: Envelope,
     /// The recipient that was judged.
@@ -87,7 +87,7 @@ pub struct Message {
     /// When.
     pub now: Timestamp,
     /// Its session.
-    pub session: Session,
+    pub session: Arc<Session>,
     /// Its envelope.
     pub envelope: Envelope,
     /// Its recipient, if it has only one.

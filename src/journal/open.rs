@@ -14,6 +14,8 @@ pub const KIND: Kind = Kind {
         name: "0001_journal",
         sql: include_str!("../../migrations/journal/0001_journal.sql"),
     }],
+    // Rows are only appended: large pages take fewer calls.
+    page_size: 16_384,
     cache_kib: 4_096,
 };
 

@@ -117,11 +117,21 @@ impl Reader {
         Ok(rows)
     }
 
+    /// The row of a decision, with its record.
+    pub fn decision(&self, name: &str) -> Result<Option<(Row<'static>, Stored)>, Error> {
+        let rows = self.find(&Query::Id(name.to_owned()), None, usize::MAX)?;
+        let Some(row) = rows.into_iter().find(|row| row.decision == name && !row.is_message()) else {
+            return Ok(None);
+        };
+        let record = self.record(&row)?;
+        Ok(record.map(|record| (row, record)))
+    }
+
     /// The record of a row.
-    pub fn record(&self, id: i64) -> Result<Option<Stored>, Error> {
+    pub fn record(&self, row: &Row<'_>) -> Result<Option<Stored>, Error> {
         let mut statement = self.connection.prepare_cached("SELECT record FROM journal WHERE id = ?1")?;
-        let record: Option<Option<String>> = statement.query_row([id], |row| row.get(0)).optional()?;
-        Ok(record.flatten().and_then(|record| Stored::read(&record)))
+        let record: Option<Option<String>> = statement.query_row([row.id], |row| row.get(0)).optional()?;
+        Ok(record.flatten().and_then(|record| Stored::read(row, &record)))
     }
 
     /// The entries that records number.
@@ -150,7 +160,8 @@ impl Reader {
         while let Some(row) = rows.next()? {
             let record: Option<String> = row.get("record")?;
             let row = Row::read(row)?;
-            if row.time >= since && !see(row, record.as_deref().and_then(Stored::read)) {
+            let record = record.and_then(|record| Stored::read(&row, &record));
+            if row.time >= since && !see(row, record) {
                 break;
             }
         }

@@ -2,18 +2,16 @@
 
 use super::DecisionId;
 use crate::smtp::address::Address;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// A reverse-path or forward-path with what the MTA made of it (RFC 5321 section 4.1.2).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Path {
     /// The address.
     pub address: Address,
     /// The transport the MTA would use: `{mail_mailer}` or `{rcpt_mailer}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mailer: Option<String>,
     /// The next hop: `{mail_host}` or `{rcpt_host}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
 }
 
@@ -34,29 +32,22 @@ impl Path {
 }
 
 /// The envelope so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Envelope {
     /// The sender, from MAIL on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Path>,
     /// Whether a recipient of this message has shown the client to be known to the greylist.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub greylist_passed: bool,
     /// How many recipients were accepted so far.
     pub accepted: usize,
     /// The `SIZE` parameter of MAIL, in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// Whether MAIL had the `SMTPUTF8` parameter.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub smtputf8: bool,
     /// The queue id, macro `i`; Postfix has none before the second recipient.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_id: Option<String>,
     /// The `AUTH` parameter of MAIL, macro `{auth_author}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_author: Option<String>,
     /// The name of the message, the same for all its recipients: that of a decision, whatever became of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<DecisionId>,
 }

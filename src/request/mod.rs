@@ -12,7 +12,7 @@ use std::fmt;
 use subject::Subject;
 
 /// The protocol's moment at which an answer is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A client connected.
@@ -40,6 +40,12 @@ impl Event {
             Self::Data => "DATA",
             Self::EndOfMessage => "END-OF-MESSAGE",
         }
+    }
+
+    /// The event of such a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::Connect, Self::Helo, Self::Mail, Self::Rcpt, Self::Data, Self::EndOfMessage];
+        all.into_iter().find(|event| event.word() == word)
     }
 }
 
@@ -99,12 +105,21 @@ impl fmt::Display for Stage {
 }
 
 /// The name of one decision, unique over restarts: seconds since the epoch and a count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct DecisionId {
     /// When the decision was asked for.
     pub at: Timestamp,
     /// The count within the process.
     pub count: u32,
+}
+
+impl DecisionId {
+    /// Reads the form of logs.
+    pub fn from_shown(shown: &str) -> Option<Self> {
+        let (at, count) = shown.split_once('.')?;
+        let at = Timestamp(i64::from_str_radix(at, 16).ok()?);
+        Some(Self { at, count: u32::from_str_radix(count, 16).ok()? })
+    }
 }
 
 impl fmt::Display for DecisionId {

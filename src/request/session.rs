@@ -5,18 +5,15 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr};
 
 /// One SMTP session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Session {
     /// The client.
     pub client: Client,
     /// The last HELO or EHLO name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helo: Option<Helo>,
     /// The SASL login: macros `{auth_type}` and `{auth_authen}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
     /// TLS, once there is any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// The MTA's own side.
     pub server: Server,
@@ -26,10 +23,9 @@ pub struct Session {
 pub const UNKNOWN: &str = "unknown";
 
 /// The client as its connection shows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Client {
     /// Its address, IPv4-mapped ones as IPv4; `None` for a family without addresses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// Its port; 0 for a submission that did not come by SMTP.
     pub port: u16,
@@ -38,7 +34,7 @@ pub struct Client {
 }
 
 /// What DNS says about the client's address, as smtpd_peer.c finds it out.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Identity {
     /// The verified name, or `unknown`.
     pub name: String,
@@ -152,7 +148,7 @@ impl fmt::Display for Client {
 }
 
 /// A SASL login.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Login {
     /// The mechanism, `{auth_type}`.
     pub method: String,
@@ -168,19 +164,16 @@ pub struct Tls {
     /// The cipher, `{cipher}`.
     pub cipher: String,
     /// The size of its key in bits, `{cipher_bits}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cipher_bits: Option<u32>,
     /// The common name of the client certificate, `{cert_subject}`: Postfix sends it only for a certificate that a
     /// trusted authority signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_subject: Option<String>,
     /// The common name of who signed it, `{cert_issuer}`, under the same condition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_issuer: Option<String>,
 }
 
 /// The MTA's own side of the connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Server {
     /// `{daemon_name}`.
     pub name: String,

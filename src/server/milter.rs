@@ -265,8 +265,8 @@ impl Server {
         }
         let deadline = Instant::now() + running.config.limits.decision_deadline;
         if let Some(address) = conversation.unidentified() {
-            conversation.session.client.identity =
-                decide::identify(address, &running.answerer, deadline).await?;
+            let identity = decide::identify(address, &running.answerer, deadline).await?;
+            Arc::make_mut(&mut conversation.session).client.identity = identity;
             conversation.identified = true;
         }
         let now = self.clock.now();

@@ -37,7 +37,7 @@ impl Server {
         let config = &conversation.running.config;
         journal.note(Entry::Decision(Box::new(Record {
             decision: decision.clone(),
-            session: request.session.clone(),
+            session: conversation.session.clone(),
             envelope: request.envelope.clone(),
             recipient: request.recipient.cloned(),
             now: request.now,

@@ -1,11 +1,11 @@
 //! An envelope address as typed and as table keys need it (RFC 5321 section 4.1.2).
 
 use super::{domain, text};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::borrow::Cow;
 
 /// A sender's or recipient's address.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Address {
     /// As typed, in internal form: without brackets, source route and quotes. Empty for the null sender.
     /// This is what replies and logs show and what `reject_non_fqdn_*` judges.

@@ -1,11 +1,11 @@
 //! The argument of HELO and EHLO, raw and as Postfix shows it (RFC 5321 section 4.1.1.1).
 
 use super::{domain, text};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a client called itself.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Helo {
     /// As it came over the wire; bytes that are not UTF-8 are U+FFFD.
     pub raw: String,

@@ -22,6 +22,8 @@ pub struct Kind {
     pub application_id: i64,
     /// All schema changes; the first leads to schema 1.
     pub migrations: &'static [Migration],
+    /// PRAGMA page_size of a new file, in bytes.
+    pub page_size: u32,
     /// PRAGMA cache_size of the writer, in KiB.
     pub cache_kib: u32,
 }

@@ -13,6 +13,9 @@ use tracing::info;
 /// The permissions of a new file: readable for the group, so that its members can look in with sqlite3.
 const MODE: u32 = 0o640;
 
+/// How long the log may become before it is written back, in bytes.
+const LOG: u32 = 16_000 << 10;
+
 /// How many prepared statements are kept.
 const STATEMENTS: usize = 32;
 
@@ -79,13 +82,15 @@ fn version(connection: &Connection, path: &Path, kind: &Kind) -> Result<i64, Err
 fn prepare(connection: &Connection, file: &File, kind: &Kind, new: bool) -> rusqlite::Result<()> {
     if new {
         // Both must be set before the first table.
-        connection.execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")?;
+        connection.pragma_update(None, "page_size", kind.page_size)?;
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?;
     }
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", file.synchronous)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG / kind.page_size)?;
     connection.pragma_update(None, "cache_size", -i64::from(kind.cache_kib))?;
     connection.execute_batch(
-        "PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY; \
+        "PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; \
          PRAGMA trusted_schema = OFF;",
     )?;
     // The log stays when the last connection closes, so that members of the group can read without us.

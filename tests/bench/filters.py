@@ -42,10 +42,12 @@ def call(command, hint, **options):
         raise CannotRun(f"{error}; {hint}") from error
 
 
-def write_config(directory, template, socket_path, port):
-    """Fills in a configuration of mailward; its path."""
-    text = string.Template((HERE / template).read_text()).substitute(socket=socket_path, port=port, here=HERE)
-    path = directory / template.removesuffix(".in")
+def write_config(directory, name, template, socket_path, port):
+    """Fills in a configuration of mailward; its path. The one called "plain" keeps no journal."""
+    journal = "" if name == "plain" else directory / f"{name}.db"
+    values = {"socket": socket_path, "port": port, "here": HERE, "journal": journal}
+    text = string.Template((HERE / template).read_text()).substitute(values)
+    path = directory / f"{name}-{template.removesuffix('.in')}"
     path.write_text(text)
     return path
 
@@ -58,7 +60,7 @@ class Filter:
         self.socket = directory / f"{name}.sock"
         self.socket.unlink(missing_ok=True)
         self.log = directory / f"{name}.log"
-        config = write_config(directory, template, self.socket, port)
+        config = write_config(directory, name, template, self.socket, port)
         words = [word.format(socket=self.socket, config=config) for word in shlex.split(command)]
         environment = os.environ | {"STATE_DIRECTORY": str(directory)}
         environment.pop("NOTIFY_SOCKET", None)

@@ -27,7 +27,8 @@ pub(super) struct Book {
 /// What is known of the file. After a failed commit it is read anew.
 struct Known {
     next: i64,
-    rules: HashMap<(Stage, Arc<Written>), i64>,
+    /// By the place of the entry in memory; it is held, so that no other can take its place.
+    rules: HashMap<(Stage, usize), (i64, Arc<Written>)>,
     policies: HashMap<Arc<str>, i64>,
     /// The hits of the rows of the current span: bucket in the highest byte, then hash, then place.
     hits: Vec<u64>,
@@ -131,8 +132,8 @@ impl Known {
     }
 
     fn rule(&mut self, transaction: &Transaction<'_>, rule: &Rule) -> rusqlite::Result<i64> {
-        let key = (rule.stage, rule.written.clone());
-        if let Some(number) = self.rules.get(&key) {
+        let key = (rule.stage, Arc::as_ptr(&rule.written).addr());
+        if let Some((number, _)) = self.rules.get(&key) {
             return Ok(*number);
         }
         if self.rules.len() >= RULES {
@@ -157,7 +158,7 @@ impl Known {
                 transaction.last_insert_rowid()
             }
         };
-        self.rules.insert(key, number);
+        self.rules.insert(key, (number, rule.written.clone()));
         Ok(number)
     }
 
