@@ -6,16 +6,22 @@
 mod support;
 
 use mailward::{
+    cli::{self, Exit},
     config::settings::{self, Privacy},
     journal::{
         Row,
         read::{Query, Reader},
     },
 };
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use support::{
+    dialogue::{Dialogue, InProcess, Side},
     directory::Directory,
     milter::{Daemon, From, Session, parse},
+    policy_server::PolicyServer,
 };
 
 const ZONE: &str = "sender.example A 192.0.2.1";
@@ -149,9 +155,55 @@ async fn with_hashes_no_local_part_is_in_the_file_and_why_still_finds_it() {
     for end in ["", "-wal"] {
         let mut path = played.path().into_os_string();
         path.push(end);
-        let bytes = std::fs::read(path).unwrap().to_ascii_lowercase();
+        let bytes = fs::read(path).unwrap().to_ascii_lowercase();
         assert!(!bytes.windows(6).any(|window| window == b"secret"), "{end}");
     }
     drop(session);
     played.daemon.stop().await;
+}
+
+/// What a command prints, and its exit code.
+fn mailward(arguments: &[&str]) -> (String, Exit) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = cli::run([&["mailward"], arguments].concat(), &mut out, &mut err);
+    out.extend(err);
+    (String::from_utf8(out).unwrap(), exit)
+}
+
+#[tokio::test]
+async fn replaying_the_dialogues_under_the_same_configuration_changes_nothing() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postfix");
+    let zone = fs::read_to_string(root.join("zone")).unwrap();
+    let (mut all, mut faults) = (0, Vec::new());
+    for dialogue in Dialogue::read_all(&root) {
+        if dialogue.only == Some(Side::Postfix) {
+            continue;
+        }
+        let directory = Directory::new();
+        dialogue.write_tables(directory.path());
+        let service = directory.path().join("policy");
+        let service = service.exists().then(|| PolicyServer::from_file(&service));
+        let address = service.as_ref().map(|service| service.address().to_string()).unwrap_or_default();
+        let policy = dialogue.policy(directory.path()).replace("$POLICY", &address);
+        let file = directory.path().join("mailward.toml");
+        let path = directory.path().join("journal.db");
+        fs::write(&file, &policy).unwrap();
+        let mut config = parse(&policy, directory.path());
+        config.journal.path = Some(path.clone());
+        let daemon = Daemon::start_with(config, &zone).await;
+        daemon.server.start_journal();
+        InProcess::new(&dialogue, &daemon).play().await;
+        daemon.server.journal().unwrap().close();
+        daemon.stop().await;
+        let (file, path) = (file.to_str().unwrap(), path.to_str().unwrap());
+        let (printed, exit) = mailward(&["replay", "--config", file, "--journal", path, "--json"]);
+        assert_eq!(exit, Exit::Success, "{printed}");
+        let told: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        all += told["decisions"].as_u64().unwrap();
+        if told["decisions"] != told["same"] {
+            faults.push(format!("{}: {printed}", dialogue.name()));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(all >= 600, "{all} decisions were made again");
 }

@@ -1,5 +1,7 @@
 //! `mailward explain`: the live policy on a described session. Asks DNS, changes nothing, prints every step.
 
+mod replayed;
+
 use super::{Exit, Failure, columns};
 use crate::{
     config::{settings::Mode, source::Source},
@@ -19,7 +21,13 @@ use crate::{
     time::{Clock, SystemClock},
 };
 use clap::Args as ClapArgs;
-use std::{fs, io::Write, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    io::Write,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::Arc,
+};
 use tokio::{runtime, time::Instant};
 
 /// Decide a described session with the live policy, and print every step.
@@ -30,6 +38,7 @@ use tokio::{runtime, time::Instant};
   mailward explain --client 192.0.2.1 --helo mail.example.net \\
       --from alice@example.net --rcpt bob@example.org
   mailward explain --client 2001:db8::1 --client-name unknown --helo x --json
+  mailward explain --replay 6a0f1c2e.1f
 
 What an MTA alone knows is not described: every address counts as foreign to
 it, and no client certificate as trusted.
@@ -43,8 +52,12 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The client's address
-    #[arg(long, value_name = "IP")]
-    client: IpAddr,
+    #[arg(long, value_name = "IP", required_unless_present = "replay")]
+    client: Option<IpAddr>,
+    /// A decision of the journal (id= in the log), decided again from its recorded answers
+    #[arg(long, value_name = "ID", conflicts_with_all = ["client", "client_name", "reverse_name", "helo", "from",
+        "rcpt", "message", "login", "tls"])]
+    replay: Option<String>,
     /// Its verified name, or "unknown"
     #[arg(long, value_name = "NAME")]
     client_name: Option<String>,
@@ -88,6 +101,9 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             format!("{faults}{source}: the configuration has faults"),
         ));
     };
+    if let Some(id) = &args.replay {
+        return replayed::run(id, &config, &source, args.json, out);
+    }
     let size = args.message.as_ref().map(|file| message_size(file)).transpose()?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -129,11 +145,12 @@ struct Dialogue<'a> {
 impl<'a> Dialogue<'a> {
     async fn new(args: &Args, running: &'a Running, size: Option<u64>) -> Result<Self, Failure> {
         let mut session = Session::default();
-        session.client.address = Some(args.client.to_canonical());
+        let address = args.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
+        session.client.address = Some(address);
         session.client.port = 25;
         session.client.identity = match named(args) {
             Some(identity) => identity,
-            None => decide::identify(args.client.to_canonical(), &running.answerer, deadline(running))
+            None => decide::identify(address, &running.answerer, deadline(running))
                 .await
                 .map_err(|e| Failure::Says(Exit::Unavailable, e.to_string()))?,
         };

@@ -2,7 +2,7 @@
 //! that `sqlite3` can look into it and a later version still reads it. Entries of lists are numbers of the table `rule`;
 //! a step that said nothing and asked nothing is its entry's number alone.
 
-use super::{Record, Row, words::word};
+use super::{Record, Row, terms, words::word};
 use crate::{
     decision::{
         Deferrals, Outcome, Rule, Step,
@@ -140,7 +140,25 @@ struct WrittenLookup<'a>(String, &'a Answer, u64);
 impl<'a> WrittenLookup<'a> {
     fn of(looked: &'a Looked) -> Self {
         let took = u64::try_from(looked.took.as_millis()).unwrap_or(u64::MAX);
-        Self(looked.lookup.to_string(), &looked.answer, took)
+        Self(question(&looked.lookup), &looked.answer, took)
+    }
+}
+
+/// A question in the words of traces, without a list's key. A policy service may be asked several times about one
+/// recipient: what makes its questions differ stands behind them as a hash.
+fn question(lookup: &Lookup) -> String {
+    match lookup {
+        Lookup::Policy(asked) => {
+            format!("{lookup} {:08x}", terms::hash(terms::Kind::Id, &asked.attributes))
+        }
+        Lookup::A(_)
+        | Lookup::Aaaa(_)
+        | Lookup::Mx(_)
+        | Lookup::Ns(_)
+        | Lookup::Txt(_)
+        | Lookup::Ptr(_)
+        | Lookup::Sleep(_)
+        | Lookup::Greylist(_) => lookup.to_string(),
     }
 }
 
@@ -385,17 +403,28 @@ impl Stored {
         }
     }
 
-    /// The recorded answer to a question. The greylist's question holds names that depend on its settings: there is only
-    /// one answer of its kind.
+    /// The recorded answer to a question. Those of the greylist and of a policy service hold what depends on settings:
+    /// where there is only one of its kind, it is the answer.
     pub fn answer(&self, lookup: &Lookup) -> Option<Answer> {
-        let shown = lookup.to_string();
-        let greylist = matches!(lookup, Lookup::Greylist(_));
-        let mut all = self.steps.iter().flat_map(|step| &step.lookups);
-        let found = all.find(|looked| match greylist {
-            true => looked.question().split(' ').next() == Some("greylist"),
-            false => looked.question() == shown,
-        })?;
-        found.answer()
+        let shown = question(lookup);
+        let all = || self.steps.iter().flat_map(|step| &step.lookups);
+        if let Some(found) = all().find(|looked| looked.question() == shown) {
+            return found.answer();
+        }
+        let begin = match lookup {
+            Lookup::Greylist(_) => "greylist".to_owned(),
+            Lookup::Policy(_) => lookup.to_string(),
+            Lookup::A(_)
+            | Lookup::Aaaa(_)
+            | Lookup::Mx(_)
+            | Lookup::Ns(_)
+            | Lookup::Txt(_)
+            | Lookup::Ptr(_)
+            | Lookup::Sleep(_) => return None,
+        };
+        let alike = |looked: &&StoredLookup| looked.question().starts_with(&begin);
+        let mut found = all().filter(alike);
+        found.next().filter(|_| found.next().is_none())?.answer()
     }
 }
 

@@ -15,6 +15,7 @@ mod greylist;
 mod helo_literal;
 pub mod known_lists;
 pub mod list;
+pub mod mend;
 mod permit;
 mod permit_dnswl;
 mod permit_inet_interfaces;
