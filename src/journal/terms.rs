@@ -59,7 +59,7 @@ pub(super) fn of(row: &Row<'_>, out: &mut Vec<u32>) {
         let networks = lengths(address).into_iter().filter_map(|length| network(address, length));
         out.extend(networks.map(|network| hash(Kind::Network, &network.to_string())));
     }
-    for name in [&row.client_name, &row.helo].into_iter().flatten() {
+    for name in row.client_name.iter().chain(row.helo.iter().filter(|_| row.helo != row.client_name)) {
         names(name, out);
     }
     for address in [&row.sender, &row.recipient].into_iter().flatten().filter(|address| !address.is_empty()) {

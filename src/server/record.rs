@@ -48,37 +48,35 @@ impl Server {
     }
 
     /// A message came to its end with this status, and with this reply if it was refused.
-    pub(super) fn record_end(&self, conversation: &Conversation, status: Status, reply: Option<&Reply>) {
+    pub(super) fn record_end(&self, conversation: &mut Conversation, status: Status, reply: Option<&Reply>) {
         let held = |amendment: &Amendment| matches!(amendment, Amendment::Hold(_));
         let enforced = conversation.running.config.mode == Mode::Enforce;
-        self.record_fate(
-            conversation,
-            match status {
-                Status::Discard => Fate::Discarded,
-                Status::Reject => Fate::Rejected,
-                Status::Tempfail => Fate::Deferred,
-                _ if enforced && conversation.transaction.amendments.iter().any(held) => Fate::Held,
-                _ => Fate::Accepted,
-            },
-            reply,
-        );
+        let fate = match status {
+            Status::Discard => Fate::Discarded,
+            Status::Reject => Fate::Rejected,
+            Status::Tempfail => Fate::Deferred,
+            _ if enforced && conversation.transaction.amendments.iter().any(held) => Fate::Held,
+            _ => Fate::Accepted,
+        };
+        self.record_fate(conversation, fate, reply);
     }
 
     /// A message that had recipients ends without an end.
-    pub(super) fn record_abort(&self, conversation: &Conversation) {
+    pub(super) fn record_abort(&self, conversation: &mut Conversation) {
         if conversation.transaction.envelope.accepted > 0 {
             self.record_fate(conversation, Fate::Aborted, None);
         }
     }
 
-    fn record_fate(&self, conversation: &Conversation, fate: Fate, reply: Option<&Reply>) {
+    /// The transaction is over: what it knew goes into the record.
+    fn record_fate(&self, conversation: &mut Conversation, fate: Fate, reply: Option<&Reply>) {
         let Some(journal) = self.journal.get().filter(|_| !conversation.exempt) else { return };
-        let transaction = &conversation.transaction;
+        let transaction = std::mem::take(&mut conversation.transaction);
         journal.note(Entry::Message(Box::new(Message {
             now: self.clock.now(),
             session: conversation.session.clone(),
-            envelope: transaction.envelope.clone(),
-            recipient: transaction.only.clone(),
+            envelope: transaction.envelope,
+            recipient: transaction.only,
             fate,
             reply: reply.cloned(),
             observed: conversation.running.config.mode == Mode::Observe,

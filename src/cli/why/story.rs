@@ -86,6 +86,10 @@ pub(super) fn tell(rows: &[Row<'_>]) -> Vec<Chapter> {
     }
     let mut chapters: Vec<Chapter> = messages.into_values().flat_map(|rows| of_message(&rows)).collect();
     chapters.sort_by_key(|chapter| chapter.time);
+    if chapters.is_empty() {
+        // It connected, and nothing more came: that is not nothing.
+        chapters.extend(rows.last().map(Chapter::of));
+    }
     join(chapters)
 }
 
