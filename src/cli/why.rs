@@ -18,6 +18,7 @@ use crate::{
 use clap::Args as ClapArgs;
 use serde_json::json;
 use std::{
+    borrow::Cow,
     collections::HashSet,
     io::Write,
     path::{Path, PathBuf},
@@ -28,7 +29,7 @@ pub(super) use text::date;
 
 /// Rows of which a story is told at most: those of some hundred messages.
 const ROWS: usize = 2_000;
-/// Mails that wait for which it is looked up whether they came back.
+/// Mails that waited, of which the other attempts are looked up.
 const WAITING: usize = 20;
 
 /// Tell what happened to mail, and why.
@@ -148,21 +149,35 @@ fn whole(reader: &Reader, found: Vec<Row<'static>>) -> Result<Vec<Row<'static>>,
     let mut rows = reader.messages(&names.into_iter().collect::<Vec<_>>())?;
     rows.extend(found.into_iter().filter(|row| row.message.is_none()));
     rows.sort_unstable_by_key(|row| row.id);
-    let waits = |chapter: &&Chapter| chapter.end == End::Waits;
+    let waits = |chapter: &Chapter| chapter.end == End::Waits;
     let told = story::tell(&rows);
-    let mut returned = Vec::new();
-    for chapter in told.iter().filter(waits).rev().take(WAITING) {
-        let (Some(sender), Some(recipient)) = (&chapter.sender, &chapter.recipient) else { continue };
-        let who = if sender.is_empty() { recipient } else { sender };
-        let same = |text: &Option<std::borrow::Cow<'_, str>>, want: &str| {
+    let began = told
+        .iter()
+        .rev()
+        .filter(|chapter| waits(chapter))
+        .map(|chapter| (chapter.time, &chapter.sender, &chapter.recipient));
+    let began: Vec<_> = began.take(WAITING).map(|(time, s, r)| (time, s.clone(), r.clone())).collect();
+    // And where the wait of one that came back began.
+    let back = rows.iter().rev().filter_map(|row| {
+        let owned = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
+        let began = row.time.saturating_sub(row.waited?);
+        Some((began, owned(&row.sender), owned(&row.recipient)))
+    });
+    let mut related = Vec::new();
+    for (time, sender, recipient) in began.into_iter().chain(back.take(WAITING)) {
+        let (Some(sender), Some(recipient)) = (sender, recipient) else { continue };
+        let who = if sender.is_empty() { &recipient } else { &sender };
+        let same = |text: &Option<Cow<'_, str>>, want: &str| {
             text.as_deref().is_some_and(|text| text.eq_ignore_ascii_case(want))
         };
-        let later = reader.find(&Query::Mailbox(who.to_lowercase()), Some(Timestamp(chapter.time)), ROWS)?;
-        let back =
-            later.into_iter().filter(|row| same(&row.sender, sender) && same(&row.recipient, recipient));
-        returned.extend(back.filter_map(|row| row.message).map(std::borrow::Cow::into_owned));
+        let near = reader.find(&Query::Mailbox(who.to_lowercase()), Some(Timestamp(time)), ROWS)?;
+        let near =
+            near.into_iter().filter(|row| same(&row.sender, &sender) && same(&row.recipient, &recipient));
+        related.extend(near.filter_map(|row| row.message).map(Cow::into_owned));
     }
-    rows.extend(reader.messages(&returned)?);
+    related.sort_unstable();
+    related.dedup();
+    rows.extend(reader.messages(&related)?);
     rows.sort_unstable_by_key(|row| row.id);
     rows.dedup_by_key(|row| row.id);
     Ok(rows)

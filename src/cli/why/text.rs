@@ -33,7 +33,7 @@ pub(super) fn timeline(chapters: &[Chapter], begins: Option<Timestamp>, columns:
         if let Some(advice) = Advice::of(chapter)
             && advised.insert(chapter.rule.clone())
         {
-            advise(&mut part, &advice, columns);
+            advise(&mut part, chapter, &advice, columns);
         }
         parts.push(part);
     }
@@ -63,12 +63,19 @@ fn tell(out: &mut String, chapter: &Chapter, columns: usize) {
     }
 }
 
-fn advise(out: &mut String, advice: &Advice, columns: usize) {
-    paragraph(out, &format!("The sender: {}", advice.sender), columns);
-    if let Some(command) = &advice.command {
-        // Not wrapped: it is to be copied.
-        let _ = writeln!(out, "{INDENT}To let it in:\n{INDENT}  {command}");
+fn advise(out: &mut String, chapter: &Chapter, advice: &Advice, columns: usize) {
+    paragraph(out, &format!("What the sender must do: {}", advice.sender), columns);
+    match &advice.command {
+        // Not wrapped, and with room: it is to be copied.
+        Some(command) => {
+            let _ = writeln!(out, "{INDENT}To let it in:\n    {command}");
+        }
+        None => paragraph(out, &format!("To let it in, change the entry{}.", at(chapter)), columns),
     }
+}
+
+fn at(chapter: &Chapter) -> String {
+    chapter.place.as_ref().map_or_else(String::new, |place| format!(" in {}", escaped(place)))
 }
 
 fn paragraph(out: &mut String, text: &str, columns: usize) {
