@@ -1,7 +1,12 @@
 //! What the journal does when its file is in trouble: mail flows, at most the last second is lost, and what can be
 //! mended is.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a fault in here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a fault in here is a failed test"
+)]
 
 mod support;
 
@@ -19,7 +24,11 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
-use support::directory::Directory;
+use support::{
+    directory::Directory,
+    mailward::MailwardInstance,
+    milter::{From, Session},
+};
 
 const T: i64 = 1_146_441_600;
 
@@ -198,6 +207,38 @@ fn what_finds_the_queue_full_is_counted_and_nobody_waits() {
     until(&journal, |counters| counters.written.load(Ordering::Relaxed) == 40_002 - dropped);
     journal.close();
     assert_eq!(rows(&directory) as u64, 40_002 - dropped);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_loses_no_committed_row_and_the_next_one_goes_on() {
+    let directory = Directory::new();
+    let socket = directory.path().join("mailward.sock");
+    let policy =
+        format!("[restrictions]\nrecipient = ['reject']\n[journal]\npath = {:?}\n", path(&directory));
+    let mut known = 0;
+    for round in 0..3 {
+        let instance = MailwardInstance::start_on(&format!("unix:{}", socket.display()), &policy);
+        let from = From::named("a.example", "192.0.2.1");
+        let mut session = Session::open_on(&socket, &from).await;
+        for _ in 0..50 * (round + 1) {
+            assert!(session.ordinary().await.starts_with("554 5.7.1 <to@rcpt.example>"));
+        }
+        let begin = Instant::now();
+        while rows(&directory) <= known {
+            assert!(begin.elapsed() < Duration::from_secs(30));
+            tokio::task::yield_now().await;
+        }
+        let committed = rows(&directory);
+        // In the middle of whatever the writer does; dropping kills.
+        session.ordinary().await;
+        drop(instance);
+        let _ = fs::remove_file(&socket);
+        known = rows(&directory);
+        assert!(known >= committed, "{known} of {committed}");
+        let connection = Connection::open(path(&directory)).unwrap();
+        let sound: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(sound, "ok");
+    }
 }
 
 #[test]

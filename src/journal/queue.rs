@@ -10,8 +10,8 @@ use std::{
 /// How many records may wait: a second of more than any server decides, some 20 MiB at most.
 const LIMIT: usize = 16_384;
 
-/// With so many the writer does not wait for more.
-const GROUP: usize = 1_024;
+/// With so many the writer does not wait for more: they are still in the processor's cache.
+const GROUP: usize = 128;
 
 /// How long the first record of a group waits for others.
 const GATHER: Duration = Duration::from_millis(250);
