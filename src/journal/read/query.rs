@@ -10,9 +10,6 @@ use crate::{
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// A name with more labels is looked for by the registered domain above it.
-const DEEPEST: usize = 4;
-
 /// What rows are wanted about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
@@ -84,18 +81,16 @@ impl Query {
     /// The term that all rows have which match; `None` where there is none.
     pub(super) fn hash(&self) -> Option<u32> {
         Some(match self {
-            Self::Address(address) => terms::hash(Kind::Address, &address.to_string()),
+            Self::Address(address) => terms::hash_address(*address),
             Self::Network(network) => {
                 let length =
                     terms::lengths(network.addr()).into_iter().find(|l| *l <= network.prefix_len())?;
-                let above = terms::network(network.addr(), length)?;
-                terms::hash(Kind::Network, &above.to_string())
+                terms::hash_network(terms::network(network.addr(), length)?)
             }
-            // A public suffix is above what rows are indexed by; so is a name far below its domain.
+            // A public suffix is above what rows are indexed by, a very deep name below.
             Self::Name(name) => {
-                let registered = psl::domain_str(name)?;
-                let far = name.len() > registered.len() && name.split('.').count() > DEEPEST;
-                terms::hash(Kind::Name, if far { registered } else { name })
+                psl::domain_str(name)?;
+                terms::hash(Kind::Name, terms::levels(name).last()?)
             }
             Self::Mailbox(address) => terms::hash(Kind::Mailbox, address),
             Self::Queue(id) => terms::hash(Kind::Queue, id),
