@@ -69,8 +69,18 @@ impl Reader {
         since: Option<Timestamp>,
         limit: usize,
     ) -> Result<Vec<Row<'static>>, Error> {
-        let masked = query.masked(&self.mask);
-        let queries: Vec<&Query> = [query].into_iter().chain(&masked).collect();
+        self.find_any(std::slice::from_ref(query), since, limit)
+    }
+
+    /// The same about any of several things.
+    fn find_any(
+        &self,
+        wanted: &[Query],
+        since: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Row<'static>>, Error> {
+        let masked: Vec<Query> = wanted.iter().filter_map(|query| query.masked(&self.mask)).collect();
+        let queries: Vec<&Query> = wanted.iter().chain(&masked).collect();
         let since = since.map_or(i64::MIN, |since| since.0);
         let mut found = Vec::new();
         let mut see = |row: Row<'static>| {
@@ -108,10 +118,9 @@ impl Reader {
 
     /// The rows about some messages, in the order of writing.
     pub fn messages(&self, names: &[String]) -> Result<Vec<Row<'static>>, Error> {
-        let mut rows = Vec::new();
-        for name in names {
-            rows.extend(self.find(&Query::Id(name.clone()), None, usize::MAX)?);
-        }
+        // At once: the rows behind the index are looked at one by one.
+        let names: Vec<Query> = names.iter().cloned().map(Query::Id).collect();
+        let mut rows = if names.is_empty() { Vec::new() } else { self.find_any(&names, None, usize::MAX)? };
         rows.sort_unstable_by_key(|row| row.id);
         rows.dedup_by_key(|row| row.id);
         Ok(rows)
