@@ -20,8 +20,9 @@
 //! L3 restriction                    one file per restriction or family, and the registry
 //! L4 policy                         the loop: the first decisive answer wins
 //!    -- up to here pure: no async, clock, file, socket, log, randomness --
-//! L5 config                         mailward.toml to Config, collecting every fault
-//! L6 dns  policy_service  store     adapters; they know L0, L1 and their own settings, not each other
+//! L5 config  sqlite                 mailward.toml to Config, collecting every fault; database files
+//! L6 dns  journal  policy_service  store
+//!                                   adapters; they know L0, L1 and their own settings, not each other
 //! L7 server  log                    the milter: events to requests, verdicts to statuses
 //! L8 cli  main                      the commands
 //! ```
@@ -54,6 +55,7 @@ pub mod decision;
 pub mod dns;
 pub mod greylist;
 pub mod header_checks;
+pub mod journal;
 pub mod log;
 pub mod lookup;
 pub mod origin;
@@ -63,6 +65,7 @@ pub mod request;
 pub mod restriction;
 pub mod server;
 pub mod smtp;
+pub mod sqlite;
 pub mod store;
 pub mod table;
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Where a setting, a list element or a table entry was written, and what is wrong with it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
 /// The place in a file where something was written.
 ///
 /// Lines and columns count from 1, columns in characters. Defaults that stand in no file have line 0.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct Origin {
     /// The file as the administrator named it.
     pub file: Arc<str>,

@@ -99,6 +99,7 @@ fn may_become_nobody() -> bool {
 fn run(config: &Path) -> Command {
     let mut command = Command::new(MAILWARD);
     command.arg("run").arg("-c").arg(config).env_remove("JOURNAL_STREAM").env_remove("NOTIFY_SOCKET");
+    // What it records stays beside its configuration.
     command.env("STATE_DIRECTORY", config.parent().unwrap());
     command
 }
@@ -293,6 +294,7 @@ fn when_file_descriptors_run_out_accepting_pauses_and_no_session_is_cut() {
     let config = directory.file("mailward.toml", &policy(&path, ""));
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 24; exec \"$0\" run -c \"$1\"", MAILWARD]).arg(config);
+    command.env("STATE_DIRECTORY", directory.path());
     let mut process = Process::start(command);
     assert!(process.logs("open files allowed").contains("24 open files allowed"));
     process.logs("listens on");

@@ -17,8 +17,8 @@ const LAYERS: &[(u8, &[&str])] = &[
     (2, &["table", "header_checks", "greylist", "attachment", "allow"]),
     (3, &["restriction"]),
     (4, &["policy"]),
-    (5, &["config"]),
-    (6, &["dns", "policy_service", "store"]),
+    (5, &["config", "sqlite"]),
+    (6, &["dns", "journal", "policy_service", "store"]),
     (7, &["server", "log"]),
     (8, &["cli", "main", "lib"]),
 ];

@@ -1,5 +1,7 @@
 //! `mailward explain`: the live policy on a described session. Asks DNS, changes nothing, prints every step.
 
+mod replayed;
+
 use super::{Exit, Failure, columns, message, parts, scan};
 use crate::{
     allow::Exemptions,
@@ -29,7 +31,7 @@ use clap::Args as ClapArgs;
 use std::{
     fs,
     io::{Read as _, Write},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     path::PathBuf,
     sync::Arc,
 };
@@ -46,6 +48,7 @@ const MESSAGE_LIMIT: u64 = 256 << 20;
   mailward explain --client 192.0.2.1 --helo mail.example.net \\
       --from alice@example.net --rcpt bob@example.org
   mailward explain --client 2001:db8::1 --client-name unknown --helo x --json
+  mailward explain --replay 6a0f1c2e.1f
 
 What an MTA alone knows is not described: every address counts as foreign to
 it, and no client certificate as trusted.
@@ -59,8 +62,12 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The client's address
-    #[arg(long, value_name = "IP")]
-    client: IpAddr,
+    #[arg(long, value_name = "IP", required_unless_present = "replay")]
+    client: Option<IpAddr>,
+    /// A decision of the journal (id= in the log), decided again from its recorded answers
+    #[arg(long, value_name = "ID", conflicts_with_all = ["client", "client_name", "reverse_name", "helo", "from",
+        "rcpt", "message", "login", "tls"])]
+    replay: Option<String>,
     /// Its verified name, or "unknown"
     #[arg(long, value_name = "NAME")]
     client_name: Option<String>,
@@ -104,6 +111,9 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             format!("{faults}{source}: the configuration has faults"),
         ));
     };
+    if let Some(id) = &args.replay {
+        return replayed::run(id, &config, &source, args.json, out);
+    }
     let message = args.message.as_ref().map(|file| read_message(file)).transpose()?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -174,11 +184,12 @@ impl<'a> Dialogue<'a> {
         message: Option<&[u8]>,
     ) -> Result<Self, Failure> {
         let mut session = Session::default();
-        session.client.address = Some(args.client.to_canonical());
+        let address = args.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
+        session.client.address = Some(address);
         session.client.port = 25;
         session.client.identity = match named(args) {
             Some(identity) => identity,
-            None => decide::identify(args.client.to_canonical(), &running.answerer, deadline(running))
+            None => decide::identify(address, &running.answerer, deadline(running))
                 .await
                 .map_err(|e| Failure::Says(Exit::Unavailable, e.to_string()))?,
         };

@@ -11,14 +11,17 @@ mod metrics;
 mod parts;
 mod postfix;
 mod probe;
+mod replay;
 mod restrictions;
 mod restrictions_man;
 mod run;
 mod scan;
 mod status;
+mod why;
 
 use clap::{Parser, Subcommand};
 use std::{
+    fmt::Write as _,
     io::{self, Write},
     process::ExitCode,
 };
@@ -42,9 +45,11 @@ enum Command {
     Greylist(greylist::Args),
     Metrics(metrics::Args),
     Postfix(postfix::Args),
+    Replay(replay::Args),
     Restrictions(restrictions::Args),
     Scan(scan::Args),
     Status(status::Args),
+    Why(why::Args),
 }
 
 /// How a command ended: the codes of sysexits.h that mailward uses.
@@ -158,12 +163,14 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         }),
         Command::Metrics(args) => buffered(out, |out| ended(metrics::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
+        Command::Replay(args) => ended(replay::run(&args, out, err), err),
         Command::Scan(args) => buffered(out, |out| match scan::run(&args, out) {
             Ok(exit) => Ok(exit),
             Err(failure) => ended(Err(failure), err),
         }),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
         Command::Status(args) => buffered(out, |out| status::run(&args, out)),
+        Command::Why(args) => buffered(out, |out| ended(why::run(&args, out), err)),
     }
 }
 
@@ -185,6 +192,23 @@ fn ended(result: Result<(), Failure>, err: &mut dyn Write) -> io::Result<Exit> {
             Ok(exit)
         }
     }
+}
+
+/// Data as JSON in ASCII: what a client wrote does nothing to a terminal, whatever it is.
+fn ascii_json(value: &impl serde::Serialize, out: &mut dyn Write) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    let mut ascii = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if c == '\n' || (c.is_ascii() && !c.is_ascii_control()) {
+            ascii.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(ascii, "\\u{unit:04x}");
+            }
+        }
+    }
+    ascii.push('\n');
+    out.write_all(ascii.as_bytes())
 }
 
 /// The columns of the terminal that output goes to, within reason; 80 where it goes elsewhere.

@@ -6,6 +6,7 @@ use crate::{
         settings::Config,
         source::{Source, allow_file},
     },
+    journal::Journal,
     log::Log,
     server::{Server, control::Control, life::Introduction, listener::Bound, metrics::http::Listener},
     store::sqlite::SqliteStore,
@@ -91,6 +92,8 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
         SqliteStore::check(&config.greylist.located())
             .map_err(|e| Failure::Says(Exit::Configuration, format!("not started: {e}")))?;
     }
+    Journal::check(&config.journal.located())
+        .map_err(|e| Failure::Says(Exit::Configuration, format!("not started: {e}")))?;
     let bound =
         Bound::bind(&config.socket).await.map_err(|e| Failure::Says(Exit::CannotCreate, e.to_string()))?;
     let socket = bound.name(&config.socket);
@@ -101,6 +104,7 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
         Introduction { socket: socket.clone(), source: source.to_string(), drops: Some(log.drops().clone()) };
     server.life().introduce(introduction);
     let beside = [control(&server).await, metrics(&server).await];
+    server.start_journal();
     info!("mailward {} listens on {socket}, configuration: {source}", env!("CARGO_PKG_VERSION"));
     notify(&[NotifyState::Ready]);
     if !crate::log::to_journal() {
@@ -115,6 +119,9 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
     }
     // How often exemptions were used is written down.
     server.allowances().look().await;
+    if let Some(journal) = server.journal() {
+        journal.close();
+    }
     for (name, count) in server.counted().into_iter().filter(|(_, count)| *count > 0) {
         info!("counted since the start: {name} = {count}");
     }

@@ -6,7 +6,7 @@ use super::{
     lists::Builder,
     loader::Loader,
     raw::{Setting, Settings as Raw, Value},
-    settings::{Config, Mode, OnBug, Socket},
+    settings::{Config, Journal, Mode, OnBug, Privacy, Socket},
     text::Text,
     values,
 };
@@ -23,7 +23,7 @@ use crate::{
         texts::TextTable,
     },
 };
-use std::{mem, rc::Rc, time::Duration};
+use std::{mem, path::PathBuf, rc::Rc, time::Duration};
 
 /// Postfix's default of milter_command_timeout.
 const MILTER_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +42,7 @@ pub(super) fn build(raw: &Raw, text: Rc<Text>, faults: Faults, files: &mut dyn F
     values.settings(&mut config);
     values.policy_service(&mut config);
     values.greylist(&mut config, files);
+    values.journal(&mut config.journal);
     let Values { faults, .. } = values;
 
     let classes: Vec<&Setting> =
@@ -287,6 +288,23 @@ impl Values<'_> {
             let message = "decision_deadline is not longer, and cuts the request off";
             self.warn("policy_service.timeout", message, "set it below decision_deadline");
         }
+    }
+
+    fn journal(&mut self, journal: &mut Journal) {
+        if let Some(Value::Text(word)) = value(self.raw, "journal.path") {
+            if word.text.contains('\0') {
+                self.faults.here(word.error("no path holds a NUL"), self.text);
+            }
+            journal.path = Some(PathBuf::from(&word.text)).filter(|path| !path.as_os_str().is_empty());
+        }
+        self.duration("journal.keep", &mut journal.keep);
+        if let Some(Value::Bytes(size)) = value(self.raw, "journal.max_size") {
+            journal.max_size = *size;
+        }
+        journal.privacy = match value(self.raw, "journal.privacy") {
+            Some(Value::Choice("hash")) => Privacy::Hash,
+            _ => Privacy::None,
+        };
     }
 
     pub(super) fn bool(&self, path: &str, target: &mut bool) {

@@ -85,9 +85,6 @@ fn bytes(size: u64) -> String {
     }
 }
 
-/// Sections of the whole design that this version does not have yet.
-pub(super) const LATER: [&str; 1] = ["journal"];
-
 /// All keys, in the order of the manual.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     KEYS.iter().chain(attachments::KEYS)
@@ -390,4 +387,15 @@ const KEYS: &[Key] = &[
          the one with `.local` behind its name is read too, if it exists."),
     key("greylist.whitelist_recipients", Takes::Texts, "[]", "[\"/etc/mailward/whitelist_recipients\"]",
         "Files of recipients that are never greylisted, in postgrey's format: addresses, `user@`, domains, /patterns/."),
+    key("journal.path", Takes::Text, "\"journal.db\"", "\"/var/lib/mailward/journal.db\"",
+        "The database in which `mailward run` records every decision, for `why`, `report` and `replay`. A relative path is \
+         below the state directory; empty: nothing is recorded. A change needs a restart, as with all of [journal]."),
+    key("journal.keep", Takes::Span(seconds(3_600), seconds(3_650 * 86_400)), "\"30d\"", "\"90d\"",
+        "How long decisions are kept."),
+    key("journal.max_size", Takes::Bytes(16 << 20, 1 << 40), "\"2 GiB\"", "\"500 MiB\"",
+        "How large the database may become; the oldest decisions go first. A decision takes about a KiB."),
+    key("journal.privacy", Takes::Choice(&["none", "hash"]), "\"none\"", "\"hash\"",
+        "What is kept of mail addresses: all, or with `hash` the domain and a keyed hash in place of the local part and of \
+         login names, by which `why` still finds them. The key is the file beside the database with `.key` behind its name. \
+         `replay` then cannot tell what rules about local parts would say."),
 ];

@@ -7,6 +7,7 @@ mod asked;
 mod attachments;
 mod build;
 pub mod diagnostic;
+mod digest;
 mod dns_lists;
 mod ends;
 mod faults;
@@ -29,6 +30,7 @@ pub use files::{Disk, Files};
 
 use crate::origin::{Fault, Origin};
 use diagnostic::Diagnostic;
+use digest::Digesting;
 use faults::Faults;
 use settings::Config;
 use std::{path::Path, rc::Rc};
@@ -66,7 +68,9 @@ pub fn parse(name: &str, text: &str, files: &mut dyn Files) -> Loaded {
     let text = Rc::new(Text::new(name, text.to_owned()));
     let mut faults = Faults::default();
     let raw = raw::read(&text, &mut faults);
-    let (config, faults) = build::build(&raw, text, faults, files);
+    let mut files = Digesting::new(&text.text, files);
+    let (mut config, faults) = build::build(&raw, text, faults, &mut files);
+    config.digest = files.finish();
     let config = (!faults.any_error()).then_some(config);
     Loaded { config, diagnostics: faults.finish(name) }
 }

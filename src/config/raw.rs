@@ -2,7 +2,7 @@
 
 use super::{
     faults::{Faults, did_you_mean},
-    keys::{self, Key, LATER, Takes},
+    keys::{self, Key, Takes},
     syntax,
     text::Text,
     words::{self, Offsets, Token},
@@ -294,9 +294,6 @@ impl Reader<'_> {
 
 /// What to write instead of an unknown key.
 fn help_for_unknown(prefix: &str, name: &str) -> Option<String> {
-    if prefix.is_empty() && LATER.contains(&name) {
-        return Some(format!("[{name}] is not in this version"));
-    }
     if let Some(list) = name.strip_prefix("smtpd_").and_then(|rest| rest.strip_suffix("_restrictions")) {
         return match keys::find(&format!("restrictions.{list}")) {
             Some(_) => Some(format!("write it as `{list}` below [restrictions]")),

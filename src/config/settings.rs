@@ -4,6 +4,7 @@ use crate::{attachment, policy::Policy, request::Event, restriction::args::Setti
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -36,6 +37,10 @@ pub struct Config {
     pub attachments: attachment::limits::Limits,
     /// The store's part of `[greylist]`; the rules' part is in `settings`.
     pub greylist: Greylist,
+    /// `[journal]`.
+    pub journal: Journal,
+    /// The configuration's name in the journal: SHA-256 of its files, in hexadecimal.
+    pub digest: Arc<str>,
 }
 
 impl Config {
@@ -48,6 +53,7 @@ impl Config {
             ("metrics.listen", self.metrics != new.metrics),
             ("greylist.store", self.greylist != new.greylist),
             ("attachments.container_memory", self.limits.container_memory != new.limits.container_memory),
+            ("[journal]", self.journal != new.journal),
             ("max_sessions", self.limits.max_sessions != new.limits.max_sessions),
             ("idle_timeout", self.limits.idle_timeout != new.limits.idle_timeout),
         ];
@@ -246,4 +252,38 @@ impl Synchronous {
             Self::Full => "full",
         }
     }
+}
+
+/// `[journal]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// The database's file; `None`: nothing is recorded. Default `journal.db` below the state directory.
+    pub path: Option<PathBuf>,
+    /// How long decisions are kept. Default 30 d.
+    pub keep: Duration,
+    /// How large the file may become, in bytes. Default 2 GiB.
+    pub max_size: u64,
+    /// What is kept of mail addresses. Default all of them.
+    pub privacy: Privacy,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            path: Some(PathBuf::from("journal.db")),
+            keep: Duration::from_secs(30 * 86_400),
+            max_size: 2 << 30,
+            privacy: Privacy::None,
+        }
+    }
+}
+
+/// What the journal keeps of the local parts of mail addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Privacy {
+    /// They are kept as they are.
+    #[default]
+    None,
+    /// Keyed hashes, by which `why` still finds them.
+    Hash,
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Disk, Loaded, builtin, load, parse,
-    settings::{ControlSocket, Greylist},
+    settings::{ControlSocket, Greylist, Journal},
 };
 use std::{
     env, fmt,
@@ -76,6 +76,13 @@ impl ControlSocket {
 /// The file of the exemptions, below the state directory.
 pub fn allow_file() -> PathBuf {
     store_directory().join(crate::allow::FILE)
+}
+
+impl Journal {
+    /// The settings with the database's full path: a relative one is below the state directory.
+    pub fn located(&self) -> Self {
+        Self { path: self.path.as_ref().map(|path| store_directory().join(path)), ..self.clone() }
+    }
 }
 
 /// Where what mailward writes is kept: systemd's directory, that of an installed mailward, or the user's own.

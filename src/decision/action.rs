@@ -4,7 +4,7 @@ use crate::{
     request::subject::Subject,
     smtp::{reply::Reply, text},
 };
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// The name of a restriction class: its place in the policy's list of classes.
@@ -94,7 +94,7 @@ impl Action {
 }
 
 /// A change of the message, carried out at its end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Amendment {
     /// HOLD: quarantine the message; the text is Postfix's log line about it.
@@ -149,6 +149,12 @@ pub enum Amendment {
 /// The value of a header field: bytes, since a message may hold any.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct FieldValue(pub Vec<u8>);
+
+impl<'de> Deserialize<'de> for FieldValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into_bytes()))
+    }
+}
 
 impl fmt::Display for FieldValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,7 +15,7 @@ use crate::{
     smtp::reply::Reply,
 };
 use action::{Action, Amendment};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What the client is told.
@@ -31,7 +31,7 @@ pub enum Verdict {
 }
 
 /// What is carried from list to list: the first reason for which a permit must become a deferral.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Deferrals {
     /// Postfix's defer_if_permit slot.
     pub if_permit: Option<Deferral>,
@@ -42,7 +42,7 @@ pub struct Deferrals {
 }
 
 /// A deferral and the entry that asked for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Deferral {
     /// The reply, should it come to that.
     pub reply: Reply,
@@ -51,7 +51,7 @@ pub struct Deferral {
 }
 
 /// The list entry that decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Rule {
     /// The list it stands in.
     pub stage: Stage,
@@ -61,7 +61,7 @@ pub struct Rule {
 }
 
 /// A list entry as the administrator wrote it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Written {
     /// The entry with its arguments, without warn_if_reject.
     pub text: Box<str>,
@@ -190,12 +190,17 @@ impl Decision {
         })
     }
 
-    /// Why an entry decided: what its restriction said about it, else what its lookups found.
-    pub fn reason(&self, rule: &Rule) -> Option<String> {
-        let reply = match &self.verdict {
+    /// The reply of a refusal.
+    pub fn reply(&self) -> Option<&Reply> {
+        match &self.verdict {
             Verdict::Reply(reply) => Some(reply),
             Verdict::Pass | Verdict::Discard(_) => None,
-        };
+        }
+    }
+
+    /// Why an entry decided: what its restriction said about it, else what its lookups found.
+    pub fn reason(&self, rule: &Rule) -> Option<String> {
+        let reply = self.reply();
         let brings = |step: &&Step| step.rule == *rule && step.reply() == reply;
         let is = |step: &&Step| step.rule == *rule;
         let step = self.steps.iter().rev().find(brings).or_else(|| self.steps.iter().rev().find(is))?;

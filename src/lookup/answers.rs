@@ -1,7 +1,7 @@
 //! Answers to lookups, in the kinds that Postfix tells apart.
 
 use super::{Lookup, greylist::Greylisted, policy::PolicyAnswer};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     fmt,
@@ -77,7 +77,7 @@ pub enum DnsStatus {
 }
 
 /// A mail exchanger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Mx {
     /// The preference, lowest first in delivery; replies keep their order.
     pub preference: u16,

@@ -2,7 +2,7 @@
 //! judge it in one transaction.
 
 use crate::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
 /// One attempt to deliver to one recipient.
@@ -148,7 +148,7 @@ impl fmt::Display for Whitelist {
 }
 
 /// Why a mail waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// The first attempt.

@@ -12,7 +12,7 @@ use crate::{
 };
 use envelope::{Envelope, Path};
 use message::Message;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use session::Session;
 use std::{fmt, sync::Arc};
 use subject::Subject;
@@ -47,10 +47,16 @@ impl Event {
             Self::EndOfMessage => "END-OF-MESSAGE",
         }
     }
+
+    /// The event of such a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::Connect, Self::Helo, Self::Mail, Self::Rcpt, Self::Data, Self::EndOfMessage];
+        all.into_iter().find(|event| event.word() == word)
+    }
 }
 
 /// Which restriction list: smtpd_client_restrictions and its siblings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// `client`
@@ -111,6 +117,15 @@ pub struct DecisionId {
     pub at: Timestamp,
     /// The count within the process.
     pub count: u32,
+}
+
+impl DecisionId {
+    /// Reads the form of logs.
+    pub fn from_shown(shown: &str) -> Option<Self> {
+        let (at, count) = shown.split_once('.')?;
+        let at = Timestamp(i64::from_str_radix(at, 16).ok()?);
+        Some(Self { at, count: u32::from_str_radix(count, 16).ok()? })
+    }
 }
 
 impl fmt::Display for DecisionId {

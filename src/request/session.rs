@@ -1,7 +1,7 @@
 //! The client's connection: address, names and their status, HELO name, login, TLS.
 
 use crate::smtp::{domain, helo::Helo};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr};
 
 /// One SMTP session.
@@ -116,7 +116,7 @@ impl Identity {
 }
 
 /// How the search for a client's name ended: smtpd's name_status and reverse_name_status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NameStatus {
     /// Found; for the name: it leads back to the address. `{client_resolve}` = OK.
@@ -157,7 +157,7 @@ pub struct Login {
 }
 
 /// The session's encryption.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Tls {
     /// The protocol, `{tls_version}`.
     pub version: String,

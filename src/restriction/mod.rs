@@ -19,6 +19,7 @@ mod greylist_dnsbl_score;
 mod helo_literal;
 pub mod known_lists;
 pub mod list;
+pub mod mend;
 mod permit;
 mod permit_dnswl;
 mod permit_inet_interfaces;

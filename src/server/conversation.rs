@@ -32,7 +32,8 @@ const AMENDMENT_LIMIT: usize = 4_000;
 pub(super) struct Conversation {
     pub(super) running: Arc<Running>,
     pub(super) agreed: Agreed,
-    pub(super) session: Session,
+    /// Shared with what the journal has not written yet.
+    pub(super) session: Arc<Session>,
     /// Whether the client's names are known; else they are looked up at the first decision.
     pub(super) identified: bool,
     /// A submission that did not come by SMTP (sendmail(1), bounces): no policy, since rejecting a recipient there
@@ -76,7 +77,7 @@ impl Conversation {
         Self {
             running,
             agreed,
-            session: Session::default(),
+            session: Arc::default(),
             identified: false,
             exempt: false,
             broken: false,
@@ -99,7 +100,7 @@ impl Conversation {
         self.exempt = resolve.is_empty() && is_local(socket);
         self.identified = told.is_some() || address.is_none();
         let identity = told.unwrap_or_else(|| unverified_hostname(hostname));
-        self.session = Session {
+        self.session = Arc::new(Session {
             client: Client { address, port, identity },
             server: Server {
                 name: value(c"{daemon_name}"),
@@ -108,7 +109,7 @@ impl Conversation {
                 version: value(c"v").strip_prefix("Postfix ").unwrap_or_default().to_owned(),
             },
             ..Session::default()
-        };
+        });
         self.connect_carried = Deferrals::default();
         self.carried = Deferrals::default();
         self.helo_refusal = None;
@@ -119,15 +120,17 @@ impl Conversation {
     /// need not have told an abort.
     pub(super) fn helo(&mut self, name: &CStr, macros: &Macros) {
         self.transaction = Transaction::default();
-        self.session.helo = Some(Helo::from_wire(name.to_bytes()));
-        self.session.tls = tls(macros).or_else(|| self.session.tls.take());
+        let session = Arc::make_mut(&mut self.session);
+        session.helo = Some(Helo::from_wire(name.to_bytes()));
+        session.tls = tls(macros).or_else(|| session.tls.take());
     }
 
     /// MAIL: a new message begins, whatever became of the one before.
     pub(super) fn mail(&mut self, arguments: &[CString], macros: &Macros, instance: DecisionId) {
-        self.session.login = get(macros, c"{auth_authen}")
+        let session = Arc::make_mut(&mut self.session);
+        session.login = get(macros, c"{auth_authen}")
             .map(|name| Login { method: get(macros, c"{auth_type}").unwrap_or_default(), name });
-        self.session.tls = tls(macros).or_else(|| self.session.tls.take());
+        session.tls = tls(macros).or_else(|| session.tls.take());
         let mut envelope = Envelope {
             sender: Some(path(arguments, macros, &SENDER)),
             auth_author: get(macros, c"{auth_author}"),

@@ -54,7 +54,7 @@ pub(super) fn callbacks(server: &Arc<Server>) -> Callbacks<Conversation> {
         .on_eoh(with!(|server, cx| server.end_of_headers(cx).await))
         .on_body(with!(|server, cx, chunk| server.body(cx, &chunk).await))
         .on_eom(with!(|server, cx| server.end_of_message(cx).await))
-        .on_abort(with!(|_server, cx| abort(cx)))
+        .on_abort(with!(|server, cx| abort(&server, cx)))
 }
 
 fn negotiate(
@@ -74,8 +74,9 @@ fn negotiate(
     Status::Continue
 }
 
-fn abort(cx: &mut Context<Conversation>) -> Status {
+fn abort(server: &Server, cx: &mut Context<Conversation>) -> Status {
     if let Some(conversation) = &mut cx.data {
+        server.record_abort(conversation);
         conversation.transaction = Transaction::default();
     }
     Status::Continue
@@ -116,9 +117,9 @@ impl Server {
             let Some(decision) = self.judge(conversation, Event::Helo, None).await? else {
                 return Ok(Status::Continue);
             };
-            conversation.carried = decision.deferrals;
-            if let Verdict::Reply(refusal) = decision.verdict {
-                conversation.helo_refusal = Some(refusal);
+            conversation.carried = decision.deferrals.clone();
+            if let Verdict::Reply(refusal) = &decision.verdict {
+                conversation.helo_refusal = Some(refusal.clone());
             }
             Ok(Status::Continue)
         };
@@ -200,9 +201,9 @@ impl Server {
             let only = conversation.transaction.only.clone();
             let decision = self.judge(conversation, Event::EndOfMessage, only.as_ref()).await?;
             let mut status = Status::Continue;
-            if let Some(decision) = decision {
+            if let Some(decision) = &decision {
                 conversation.transaction.take(&decision.amendments);
-                status = self.verdict(conversation, &decision, reply);
+                status = self.verdict(conversation, decision, reply);
             }
             if status == Status::Continue && conversation.running.config.mode == Mode::Enforce {
                 status = self.amend(conversation, actions, reply).await;
@@ -210,6 +211,7 @@ impl Server {
             if status == Status::Continue {
                 self.learn(conversation).await;
             }
+            self.record_end(conversation, status, decision.as_ref().and_then(|decision| decision.reply()));
             conversation.transaction = Transaction::default();
             Ok(status)
         };
@@ -256,7 +258,7 @@ impl Server {
         conversation: &mut Conversation,
         event: Event,
         recipient: Option<&Path>,
-    ) -> Result<Option<Decision>, Endless> {
+    ) -> Result<Option<Arc<Decision>>, Endless> {
         let running = conversation.running.clone();
         let policy = &running.config.policy;
         // What an earlier event deferred takes effect at RCPT, though no list may run there.
@@ -268,8 +270,8 @@ impl Server {
         let began = Instant::now();
         let deadline = began + running.config.limits.deadline(event);
         if let Some(address) = conversation.unidentified() {
-            conversation.session.client.identity =
-                decide::identify(address, &running.answerer, deadline).await?;
+            let identity = decide::identify(address, &running.answerer, deadline).await?;
+            Arc::make_mut(&mut conversation.session).client.identity = identity;
             conversation.identified = true;
         }
         let now = self.clock.now();
@@ -293,7 +295,8 @@ impl Server {
         let exemptions = self.allowances.snapshot();
         let exemption = exemptions.find(&request).map(|exempt| &exempt.written);
         let request = Request { exemption, ..request };
-        let decision = decide::decide(policy, &request, &running.answerer, deadline).await?;
+        let decision = Arc::new(decide::decide(policy, &request, &running.answerer, deadline).await?);
+        self.record(conversation, &request, &decision);
         let observed = running.config.mode == Mode::Observe;
         if let Some((_, Greylisted::Waits { .. })) = decision.greylisted() {
             self.counters.greylist_deferred.add();

@@ -18,6 +18,7 @@ pub mod metrics;
 mod milter;
 mod negotiate;
 mod opening;
+mod record;
 mod reload;
 mod reply;
 pub mod status;
@@ -27,6 +28,7 @@ use crate::{
     attachment::budget::Budget,
     config::settings::Config,
     dns::{Dns, DnsError},
+    journal::Journal,
     policy::content::Content,
     policy_service::PolicyServices,
     request::DecisionId,
@@ -45,7 +47,7 @@ use std::{
     future::Future,
     io,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -106,6 +108,8 @@ pub struct Server {
     max_sessions: usize,
     /// The memory for looking into containers.
     budget: Arc<Budget>,
+    /// What was decided; nothing is recorded until it is started.
+    journal: OnceLock<Journal>,
     clock: Arc<dyn Clock>,
     next: AtomicU32,
 }
@@ -138,6 +142,7 @@ impl Server {
             drain: Arc::default(),
             max_sessions,
             budget,
+            journal: OnceLock::new(),
             clock,
             next,
         }))
@@ -157,7 +162,8 @@ impl Server {
 
     /// Everything counted since the start, that of the resolver too.
     pub fn counted(&self) -> Vec<(&'static str, u64)> {
-        self.counters.all().chain(self.running().dns.counters().all()).collect()
+        let journal = self.journal.get().into_iter().flat_map(|journal| journal.counters().all());
+        self.counters.all().chain(self.running().dns.counters().all()).chain(journal).collect()
     }
 
     /// What the server knows of itself.

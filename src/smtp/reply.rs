@@ -1,7 +1,7 @@
 //! SMTP replies: the code of RFC 5321, the enhanced status of RFC 3463, and the text.
 
 use super::text;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
 /// A reply code that refuses: `[45][0-5][0-9]`.
@@ -112,6 +112,14 @@ impl Reply {
         Self { code, status, text: text::cut(&text, TEXT_LIMIT - codes).to_owned() }
     }
 
+    /// Reads `450 4.7.1 text`, the form of records.
+    pub fn from_shown(shown: &str) -> Option<Self> {
+        let (code, rest) = shown.split_once(' ')?;
+        let code = ReplyCode::new(code.parse().ok()?)?;
+        let (status, text) = rest.split_once(' ').unwrap_or((rest, ""));
+        Some(Self { status: Enhanced::parse(status)?, ..Self::new(code, Enhanced::new(0, 0), text) })
+    }
+
     /// The enhanced status with its class digit, such as `4.7.1`.
     pub fn enhanced(&self) -> String {
         format!("{}.{}.{}", self.code.class(), self.status.subject, self.status.detail)
@@ -132,9 +140,26 @@ impl Serialize for Reply {
     }
 }
 
+/// A reply as it was recorded.
+impl<'de> Deserialize<'de> for Reply {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let shown = String::deserialize(deserializer)?;
+        Self::from_shown(&shown).ok_or_else(|| de::Error::custom("no reply"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reply_reads_back_as_it_was_shown() {
+        let reply = Reply::new(ReplyCode::known(450), Enhanced::new(7, 25), "5.7.1 <a>: no");
+        assert_eq!(Reply::from_shown(&reply.to_string()), Some(reply));
+        for text in ["", "450", "250 2.0.0 ok", "450 no status", "x50 4.0.0 x"] {
+            assert_eq!(Reply::from_shown(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn codes_are_those_that_a_milter_can_send() {

@@ -59,10 +59,11 @@ def call(command, hint, **options):
         raise CannotRun(f"{error}; {hint}") from error
 
 
-def write_config(directory, template, **values):
-    """Fills in a configuration of mailward; its path."""
-    text = string.Template((HERE / template).read_text()).substitute(values, here=HERE)
-    path = directory / template.removesuffix(".in")
+def write_config(directory, name, template, **values):
+    """Fills in a configuration of mailward; its path. The one called "plain" keeps no journal."""
+    journal = "" if name == "plain" else directory / f"{name}.db"
+    text = string.Template((HERE / template).read_text()).substitute(values, here=HERE, journal=journal)
+    path = directory / f"{name}-{template.removesuffix('.in')}"
     path.write_text(text)
     return path
 
@@ -75,7 +76,7 @@ class Filter:
         self.socket = directory / f"{name}.sock"
         self.socket.unlink(missing_ok=True)
         self.log = directory / f"{name}.log"
-        config = write_config(directory, template, socket=self.socket, **values)
+        config = write_config(directory, name, template, socket=self.socket, **values)
         words = [word.format(socket=self.socket, config=config) for word in shlex.split(command)]
         environment = os.environ | {"STATE_DIRECTORY": str(directory)}
         environment.pop("NOTIFY_SOCKET", None)

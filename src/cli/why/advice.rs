@@ -1,0 +1,92 @@
+//! What to do about a mail that was refused: what the sender mends, and the command that would let it in.
+
+use super::story::{Chapter, End};
+use crate::restriction::mend::{self, Exempt, Mend};
+use serde_json::{Value, json};
+
+/// Why a mail did not get through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Advice {
+    /// What the sender has to mend.
+    pub(super) sender: &'static str,
+    /// The command that would let it in, if there is one.
+    pub(super) command: Option<String>,
+}
+
+impl Advice {
+    /// The advice about a chapter; `None` where nothing was refused.
+    pub(super) fn of(chapter: &Chapter) -> Option<Self> {
+        match chapter.end {
+            End::Rejected | End::Deferred | End::Waits => {}
+            End::Accepted | End::Open | End::Held | End::Discarded | End::Aborted => return None,
+        }
+        let Mend { sender, exempt } = mend::of(chapter.rule.as_deref()?);
+        Some(Self { sender, command: command(chapter, exempt) })
+    }
+}
+
+/// The chapters with the advice about each.
+pub(super) fn with(chapters: &[Chapter]) -> Vec<Value> {
+    let one = |chapter: &Chapter| {
+        let mut value = json!(chapter);
+        if let (Some(advice), Some(fields)) = (Advice::of(chapter), value.as_object_mut()) {
+            fields.insert("sender_must".to_owned(), json!(advice.sender));
+            fields.insert("command".to_owned(), json!(advice.command));
+        }
+        value
+    };
+    chapters.iter().map(one).collect()
+}
+
+fn command(chapter: &Chapter, exempt: Exempt) -> Option<String> {
+    if chapter.end == End::Waits
+        && let (Some(sender), Some(recipient)) = (&chapter.sender, &chapter.recipient)
+        && !sender.is_empty()
+    {
+        let (sender, recipient) = (quoted(&sender.to_lowercase())?, quoted(&recipient.to_lowercase())?);
+        return Some(format!("mailward greylist pass --sender {sender} --recipient {recipient}"));
+    }
+    let (kind, value) = match exempt {
+        Exempt::Client => ("client", chapter.client.as_ref()?),
+        Exempt::Sender => ("sender", chapter.sender.as_ref().filter(|sender| !sender.is_empty())?),
+        Exempt::Recipient => ("recipient", chapter.recipient.as_ref()?),
+        Exempt::Nothing => return None,
+    };
+    Some(format!("mailward allow add {kind} {} --reason \"…\" --expires 30d", quoted(value)?))
+}
+
+/// A client's word as a shell takes it; `None` for one that cannot be pasted.
+fn quoted(word: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@.:_/+-=".contains(c);
+    if word.is_empty() || word.starts_with('-') || word.len() > 300 {
+        return None;
+    }
+    if word.chars().all(plain) {
+        return Some(word.to_owned());
+    }
+    let shown = word.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+    shown.then(|| format!("'{}'", word.replace('\'', "'\\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_wrote_cannot_leave_its_place_in_a_command() {
+        let cases = [
+            ("a@b.example", Some("a@b.example")),
+            ("a+b=c@b.example", Some("a+b=c@b.example")),
+            ("$(reboot)@b.example", Some("'$(reboot)@b.example'")),
+            ("o'x;ls@b.example", Some("'o'\\''x;ls@b.example'")),
+            ("a\u{1b}[2J@b.example", None),
+            ("a\u{202e}@b.example", None),
+            ("a\nb@b.example", None),
+            ("--all", None),
+            ("", None),
+        ];
+        for (word, want) in cases {
+            assert_eq!(quoted(word).as_deref(), want, "{word:?}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The story in plain sentences, for the administrator and for the other side.
+
+use super::{
+    advice::Advice,
+    story::{Chapter, End},
+};
+use crate::{
+    config::keys::wrap,
+    journal::{
+        Row,
+        read::Entry,
+        stored::{Stored, StoredStep},
+    },
+    smtp::text::escaped,
+    time::Timestamp,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+};
+
+/// Where the sentences begin.
+const INDENT: &str = "                 ";
+
+/// All chapters, the latest last; advice stands once for each rule, at its last refusal.
+pub(super) fn timeline(chapters: &[Chapter], begins: Option<Timestamp>, columns: usize) -> String {
+    let mut parts = Vec::new();
+    let mut advised = HashSet::new();
+    for chapter in chapters.iter().rev() {
+        let mut part = String::new();
+        tell(&mut part, chapter, columns);
+        if let Some(advice) = Advice::of(chapter)
+            && advised.insert(chapter.rule.clone())
+        {
+            advise(&mut part, chapter, &advice, columns);
+        }
+        parts.push(part);
+    }
+    parts.reverse();
+    let mut out = parts.join("\n");
+    if let Some(begins) = begins {
+        let _ = writeln!(out, "\nTimes are UTC. The journal begins {}.", date(begins.0));
+    }
+    out
+}
+
+fn tell(out: &mut String, chapter: &Chapter, columns: usize) {
+    let label = label(chapter);
+    let label = if chapter.observed { format!("(observed) {label}") } else { label.to_owned() };
+    let _ = writeln!(out, "{:<17}{label:<10} {}", date(chapter.time), client(chapter));
+    let mut lines = Vec::new();
+    if chapter.sender.is_some() || chapter.recipient.is_some() {
+        lines.push(format!("{} -> {}", path(&chapter.sender), path(&chapter.recipient)));
+    }
+    lines.push(sentence(chapter));
+    if let Some(reply) = &chapter.reply {
+        lines.push(format!("reply: {}", escaped(reply)));
+    }
+    lines.push(format!("steps: mailward why {}", escaped(&chapter.id)));
+    for line in lines {
+        paragraph(out, &line, columns);
+    }
+}
+
+fn advise(out: &mut String, chapter: &Chapter, advice: &Advice, columns: usize) {
+    paragraph(out, &format!("What the sender must do: {}", advice.sender), columns);
+    match &advice.command {
+        // Not wrapped, and with room: it is to be copied.
+        Some(command) => {
+            let _ = writeln!(out, "{INDENT}To let it in:\n    {command}");
+        }
+        None => paragraph(out, &format!("To let it in, change the entry{}.", at(chapter)), columns),
+    }
+}
+
+fn at(chapter: &Chapter) -> String {
+    chapter.place.as_ref().map_or_else(String::new, |place| format!(" in {}", escaped(place)))
+}
+
+fn paragraph(out: &mut String, text: &str, columns: usize) {
+    for line in wrap(text, columns.saturating_sub(INDENT.len() + 1)) {
+        let _ = writeln!(out, "{INDENT}{line}");
+    }
+}
+
+fn label(chapter: &Chapter) -> &'static str {
+    match (chapter.end, &chapter.returned) {
+        (End::Accepted | End::Open, Some(_)) => "DELAYED",
+        (End::Accepted, None) => "ACCEPTED",
+        (End::Open, None) => "PASSED",
+        (End::Held, _) => "HELD",
+        (End::Discarded, _) => "DISCARDED",
+        (End::Waits, _) => "WAITS",
+        (End::Deferred, _) => "DEFERRED",
+        (End::Rejected, _) => "REJECTED",
+        (End::Aborted, _) => "ABORTED",
+    }
+}
+
+fn sentence(chapter: &Chapter) -> String {
+    let mut text = String::new();
+    if chapter.returned.is_some() || chapter.end == End::Waits {
+        let _ = write!(text, "Greylisted {}", by(chapter));
+        if chapter.tries > 1 {
+            let _ = write!(text, ", tried {} times", chapter.tries);
+        }
+        text.push_str(". ");
+    }
+    if let Some(back) = &chapter.returned {
+        let from = match &back.client {
+            Some(client) if back.client != chapter.client => format!(" from {}", escaped(client)),
+            _ => String::new(),
+        };
+        let _ = write!(text, "Came back {}{from} after {}: ", date(back.time), span(back.waited));
+    }
+    let queue = match &chapter.queue_id {
+        Some(id) => format!(" as {}", escaped(id)),
+        None => String::new(),
+    };
+    let _ = match chapter.end {
+        End::Accepted => write!(text, "accepted{queue}."),
+        End::Open => write!(text, "passed; what became of the message is not recorded."),
+        End::Held => write!(text, "accepted{queue} and held in the MTA's queue {}.", by(chapter)),
+        End::Discarded => write!(text, "accepted and dropped {}.", by(chapter)),
+        End::Waits => write!(text, "It has not come back yet."),
+        End::Deferred => write!(text, "refused for now {}.", by(chapter)),
+        End::Rejected => write!(text, "refused {}.", by(chapter)),
+        End::Aborted => write!(
+            text,
+            "passed here, but the message did not come to its end{queue}: the client broke off, or somebody else refused it."
+        ),
+    };
+    capital(text)
+}
+
+fn capital(text: String) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(characters).collect()
+}
+
+fn by(chapter: &Chapter) -> String {
+    match (&chapter.rule, &chapter.place) {
+        (Some(rule), Some(place)) => format!("by `{}` ({})", escaped(rule), escaped(place)),
+        _ => "here".to_owned(),
+    }
+}
+
+fn client(chapter: &Chapter) -> String {
+    let address = chapter.client.as_deref().unwrap_or("unknown");
+    match (&chapter.client_name, &chapter.helo) {
+        (Some(name), _) => format!("{} {}", escaped(address), escaped(name)),
+        (None, Some(helo)) => format!("{} (no name; says {})", escaped(address), escaped(helo)),
+        (None, None) => format!("{} (no name)", escaped(address)),
+    }
+}
+
+/// An address between brackets, which what is in it cannot end.
+fn path(address: &Option<String>) -> String {
+    match address {
+        Some(address) => format!("<{}>", escaped(address).replace(['<', '>'], "?")),
+        None => "?".to_owned(),
+    }
+}
+
+/// `20 Nov 14:02:11`.
+pub(in crate::cli) fn date(time: i64) -> String {
+    let long = Timestamp(time).rfc5322();
+    let part = |from, to| long.get(from..to).unwrap_or_default();
+    // `Mon, 01 May 2006 00:00:00 +0000`
+    format!("{} {}", part(5, 11), part(17, 25))
+}
+
+/// `7 min 27 s`.
+fn span(seconds: i64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let mut left = seconds.max(0);
+    let mut parts = Vec::new();
+    for (size, unit) in units {
+        if left / size > 0 {
+            parts.push(format!("{} {unit}", left / size));
+        }
+        left %= size;
+    }
+    parts.truncate(2);
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
+}
+
+/// What is said where nothing is found.
+pub(super) fn nothing(
+    what: &str,
+    since: Option<Timestamp>,
+    begins: Option<Timestamp>,
+    columns: usize,
+) -> String {
+    let what = escaped(what);
+    let text = match (begins, since) {
+        (None, _) => "The journal is empty: nothing has been recorded yet.".to_owned(),
+        (Some(begins), since) => {
+            let from = since.filter(|since| *since > begins).unwrap_or(begins);
+            format!(
+                "Nothing from or to {what} since {} UTC{}: it did not reach this filter.",
+                date(from.0),
+                if from == begins { ", when the journal begins" } else { "" }
+            )
+        }
+    };
+    let more = "What the MTA refused before it asked mailward, and what never connected, is not in the journal: the MTA's \
+                own log may show it.";
+    let mut out = wrap(&text, columns).join("\n") + "\n";
+    for line in wrap(more, columns) {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+/// A text for the other side: what happened to its last mail, and what it has to mend. No rule and no file is named.
+pub(super) fn letter(chapters: &[Chapter]) -> String {
+    let refused = |chapter: &&Chapter| Advice::of(chapter).is_some() && !chapter.observed;
+    let Some(chapter) = chapters.iter().rev().find(refused).or(chapters.last()) else { return String::new() };
+    let mut out = String::new();
+    let about = format!(
+        "The mail from {} to {} that came from {} on {} UTC",
+        path(&chapter.sender),
+        path(&chapter.recipient),
+        client(chapter),
+        date(chapter.time)
+    );
+    let Some(advice) = Advice::of(chapter) else {
+        let queue = chapter.queue_id.as_deref().map_or(String::new(), |id| format!(" as {}", escaped(id)));
+        push(&mut out, &format!("{about} was accepted by our mail server{queue}."));
+        return out;
+    };
+    let how = match chapter.end {
+        End::Rejected => "was refused by our mail server. It answered:",
+        _ => "was refused for now by our mail server. It answered:",
+    };
+    push(&mut out, &format!("{about} {how}"));
+    if let Some(reply) = &chapter.reply {
+        let _ = writeln!(out);
+        for line in wrap(&escaped(reply), 72) {
+            let _ = writeln!(out, "    {line}");
+        }
+        let _ = writeln!(out);
+    }
+    push(&mut out, &format!("What has to be mended: {}", advice.sender));
+    out
+}
+
+fn push(out: &mut String, text: &str) {
+    for line in wrap(text, 76) {
+        out.push_str(&line);
+        out.push('\n');
+    }
+}
+
+/// Every step of a decision.
+pub(super) fn steps(row: &Row<'_>, record: &Stored, entries: &HashMap<i64, Entry>, columns: usize) -> String {
+    let text = |text: &Option<std::borrow::Cow<'_, str>>| {
+        text.as_deref().map_or_else(|| "?".to_owned(), |text| escaped(text).into_owned())
+    };
+    let mut out = format!(
+        "{} UTC  {} from {}[{}], id {}\n",
+        date(row.time),
+        row.event,
+        text(&row.client_name),
+        text(&row.client),
+        escaped(&row.decision)
+    );
+    let (sender, recipient) = (row.sender.as_deref(), row.recipient.as_deref());
+    let own = |text: Option<&str>| path(&text.map(str::to_owned));
+    let _ = writeln!(out, "helo {}, {} -> {}", text(&row.helo), own(sender), own(recipient));
+    for step in &record.steps {
+        step_lines(&mut out, step, entries, columns);
+    }
+    let by = match (&row.entry, &row.place) {
+        (Some(entry), Some(place)) => format!("by `{}` ({})", escaped(entry), escaped(place)),
+        _ => "at the end of the lists".to_owned(),
+    };
+    let _ = writeln!(out, "verdict: {} {by}", row.verdict);
+    if let Some(reply) = &row.reply {
+        let _ = writeln!(out, "         {}", escaped(reply));
+    }
+    out
+}
+
+fn step_lines(out: &mut String, step: &StoredStep, entries: &HashMap<i64, Entry>, columns: usize) {
+    let unknown = Entry { stage: "?".into(), entry: "?".into(), place: "?".into() };
+    let Entry { stage, entry, place } = entries.get(&step.rule).unwrap_or(&unknown);
+    let entry = format!("{}{}", "  ".repeat(step.depth.min(10)), escaped(entry));
+    let _ = writeln!(out, " {stage:<11} {entry}");
+    let _ = writeln!(out, "{:13}{}  ({})", "", escaped(&step.word), escaped(place));
+    let reply = step.reply.as_ref().map(ToString::to_string);
+    for text in reply.iter().chain(&step.reason) {
+        for line in wrap(&escaped(text), columns.saturating_sub(14)) {
+            let _ = writeln!(out, "{:13}{line}", "");
+        }
+    }
+    for looked in &step.lookups {
+        let answer = looked.answer().map_or_else(|| "?".to_owned(), |answer| answer.to_string());
+        let _ = writeln!(
+            out,
+            "{:13}{}: {answer} ({} ms)",
+            "",
+            escaped(looked.question()),
+            looked.took().as_millis()
+        );
+    }
+}
+
+/// The same as data.
+pub(super) fn steps_json(row: &Row<'_>, record: &Stored, entries: &HashMap<i64, Entry>) -> Value {
+    let step = |step: &StoredStep| {
+        let entry = entries.get(&step.rule);
+        let looked = step.lookups.iter().map(|looked| {
+            let answer = looked.answer().map(|answer| answer.to_string());
+            json!({ "question": looked.question(), "answer": answer, "took_ms": looked.took().as_millis() as u64 })
+        });
+        json!({
+            "stage": entry.map(|entry| &entry.stage), "entry": entry.map(|entry| &entry.entry),
+            "place": entry.map(|entry| &entry.place), "depth": step.depth, "outcome": step.word,
+            "reply": step.reply, "reason": step.reason, "lookups": looked.collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "id": row.decision, "time": row.time, "event": row.event, "verdict": row.verdict, "reply": row.reply,
+        "rule": row.entry, "place": row.place, "observed": row.observed, "message": row.message,
+        "client": row.client, "client_name": row.client_name, "helo": row.helo, "sender": row.sender,
+        "recipient": row.recipient, "login": row.login, "queue_id": row.queue_id, "greylist": row.greylist,
+        "waited": row.waited, "steps": record.steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}

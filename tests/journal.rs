@@ -1,0 +1,209 @@
+//! The journal: sessions are played through the milter protocol, then its rows and records are compared with what was
+//! played.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a fault in here is a failed test")]
+
+mod support;
+
+use mailward::{
+    cli::{self, Exit},
+    config::settings::{self, Privacy},
+    journal::{
+        Row,
+        read::{Query, Reader},
+    },
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use support::{
+    dialogue::{Dialogue, InProcess, Side},
+    directory::Directory,
+    milter::{Daemon, From, Session, parse},
+    policy_server::PolicyServer,
+};
+
+const ZONE: &str = "sender.example A 192.0.2.1";
+
+const POLICY: &str = r#"
+[restrictions]
+client = ["reject_unknown_client_hostname"]
+sender = ["reject_unknown_sender_domain"]
+recipient = ["check_recipient_access inline:{ no@rcpt.example=REJECT }", "greylist"]
+"#;
+
+struct Played {
+    daemon: Daemon,
+    directory: Directory,
+}
+
+impl Played {
+    async fn start(policy: &str, privacy: Privacy) -> Self {
+        let directory = Directory::new();
+        let mut config = parse(policy, directory.path());
+        config.journal = settings::Journal {
+            path: Some(directory.path().join("journal.db")),
+            privacy,
+            ..settings::Journal::default()
+        };
+        let daemon = Daemon::start_with(config, ZONE).await;
+        daemon.server.start_journal();
+        Self { daemon, directory }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("journal.db")
+    }
+
+    /// Ends the journal and opens it for reading.
+    fn read(&self) -> Reader {
+        self.daemon.server.journal().unwrap().close();
+        Reader::open(&self.path()).unwrap().unwrap()
+    }
+}
+
+/// A row in a line.
+fn line(row: &Row<'_>) -> String {
+    let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or("-").to_owned();
+    format!(
+        "{} {} {} <{}> <{}> {} {}",
+        row.event,
+        row.verdict,
+        text(&row.client),
+        text(&row.sender),
+        text(&row.recipient),
+        text(&row.queue_id),
+        row.entry.as_deref().unwrap_or("-")
+    )
+}
+
+#[tokio::test]
+async fn every_decision_and_the_end_of_every_message_leave_a_row() {
+    let played = Played::start(POLICY, Privacy::None).await;
+    let mut session = Session::open(&played.daemon, &From::named("mail.sender.example", "192.0.2.1")).await;
+    session.helo("mail.sender.example").await;
+    session.mail("<from@sender.example>").await;
+    session.rcpt("<no@rcpt.example>").await;
+    session.rcpt("<yes@rcpt.example>").await;
+    played.daemon.clock.advance(std::time::Duration::from_secs(300));
+    session.rcpt("<yes@rcpt.example>").await;
+    session.message().await;
+    let reader = played.read();
+    let mut rows = Vec::new();
+    reader
+        .each(None, |row, record| {
+            assert_eq!(record.is_some(), !row.is_message());
+            rows.push(row);
+            true
+        })
+        .unwrap();
+    let lines: Vec<String> = rows.iter().map(line).collect();
+    assert_eq!(
+        lines,
+        [
+            "RCPT reject 192.0.2.1 <from@sender.example> <no@rcpt.example> - \
+             check_recipient_access inline:{ no@rcpt.example=REJECT }",
+            "RCPT defer 192.0.2.1 <from@sender.example> <yes@rcpt.example> - greylist",
+            "RCPT permit 192.0.2.1 <from@sender.example> <yes@rcpt.example> - -",
+            "MESSAGE accepted 192.0.2.1 <from@sender.example> <yes@rcpt.example> 4dZ1TJ2Pz3z -",
+        ]
+    );
+    assert_eq!(rows[2].waited, Some(300));
+    for what in [
+        "192.0.2.1",
+        "192.0.2.0/24",
+        "192.0.0.0/15",
+        "sender.example",
+        "SENDER.example",
+        "example",
+        "from@sender.example",
+        "@sender.example",
+        "<from@sender.example>",
+    ] {
+        let query = &Query::meanings(what)[0];
+        assert_eq!(reader.find(query, None, 10).unwrap().len(), 4, "{what}");
+    }
+    for (what, count) in [("no@rcpt.example", 1), ("192.0.2.2", 0), ("ender.example", 0), ("4dZ1TJ2Pz3z", 1)]
+    {
+        let found = Query::meanings(what);
+        assert_eq!(reader.find(&found[0], None, 10).unwrap().len(), count, "{what}");
+    }
+    let message = rows[3].message.clone().unwrap().into_owned();
+    assert_eq!(reader.messages(&[message]).unwrap(), rows);
+    drop(session);
+    played.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn with_hashes_no_local_part_is_in_the_file_and_why_still_finds_it() {
+    let played = Played::start(POLICY, Privacy::Hash).await;
+    let mut from = From::named("mail.sender.example", "192.0.2.1");
+    from.login = Some("Secret.Login".to_owned());
+    let mut session = Session::open(&played.daemon, &from).await;
+    session.helo("mail.sender.example").await;
+    session.mail("<Secret.From@sender.example>").await;
+    session.rcpt("<secret+to@rcpt.example>").await;
+    session.rcpt("<\"secret quoted\"@rcpt.example>").await;
+    session.message().await;
+    let reader = played.read();
+    for what in ["secret.from@sender.example", "Secret+To@rcpt.example", "secret.login"] {
+        let meanings = Query::meanings(what);
+        let found = reader.find(meanings.last().unwrap(), None, 10).unwrap();
+        assert!(!found.is_empty(), "{what}");
+    }
+    for end in ["", "-wal"] {
+        let mut path = played.path().into_os_string();
+        path.push(end);
+        let bytes = fs::read(path).unwrap().to_ascii_lowercase();
+        assert!(!bytes.windows(6).any(|window| window == b"secret"), "{end}");
+    }
+    drop(session);
+    played.daemon.stop().await;
+}
+
+/// What a command prints, and its exit code.
+fn mailward(arguments: &[&str]) -> (String, Exit) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = cli::run([&["mailward"], arguments].concat(), &mut out, &mut err);
+    out.extend(err);
+    (String::from_utf8(out).unwrap(), exit)
+}
+
+#[tokio::test]
+async fn replaying_the_dialogues_under_the_same_configuration_changes_nothing() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postfix");
+    let zone = fs::read_to_string(root.join("zone")).unwrap();
+    let (mut all, mut faults) = (0, Vec::new());
+    for dialogue in Dialogue::read_all(&root) {
+        if dialogue.only == Some(Side::Postfix) {
+            continue;
+        }
+        let directory = Directory::new();
+        dialogue.write_tables(directory.path());
+        let service = directory.path().join("policy");
+        let service = service.exists().then(|| PolicyServer::from_file(&service));
+        let address = service.as_ref().map(|service| service.address().to_string()).unwrap_or_default();
+        let policy = dialogue.policy(directory.path()).replace("$POLICY", &address);
+        let file = directory.path().join("mailward.toml");
+        let path = directory.path().join("journal.db");
+        fs::write(&file, &policy).unwrap();
+        let mut config = parse(&policy, directory.path());
+        config.journal.path = Some(path.clone());
+        let daemon = Daemon::start_with(config, &zone).await;
+        daemon.server.start_journal();
+        InProcess::new(&dialogue, &daemon).play().await;
+        daemon.server.journal().unwrap().close();
+        daemon.stop().await;
+        let (file, path) = (file.to_str().unwrap(), path.to_str().unwrap());
+        let (printed, exit) = mailward(&["replay", "--config", file, "--journal", path, "--json"]);
+        assert_eq!(exit, Exit::Success, "{printed}");
+        let told: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        all += told["decisions"].as_u64().unwrap();
+        if told["decisions"] != told["same"] {
+            faults.push(format!("{}: {printed}", dialogue.name()));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(all >= 600, "{all} decisions were made again");
+}
