@@ -4,9 +4,9 @@ mod attach;
 mod check_config;
 mod explain;
 mod greylist;
+mod man;
 mod postfix;
 mod restrictions;
-mod restrictions_man;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -29,8 +29,10 @@ const EXAMPLE: &str = "Example:\n  mailward check-config -c conf/mailward.toml";
 enum Command {
     Run(run::Args),
     CheckConfig(check_config::Args),
+    Completions(man::Completions),
     Explain(explain::Args),
     Greylist(greylist::Args),
+    Man(man::Args),
     Postfix(postfix::Args),
     Restrictions(restrictions::Args),
 }
@@ -126,8 +128,10 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         // Unbuffered: what standard output does not take is no reason to fail at the end of the service.
         Command::Run(args) => ended(run::run(&args, out), err),
         Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
+        Command::Completions(args) => buffered(out, |out| ended(man::completions(&args, out), err)),
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
         Command::Greylist(args) => buffered(out, |out| ended(greylist::run(&args, out), err)),
+        Command::Man(args) => buffered(out, |out| ended(man::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
     }
