@@ -4,7 +4,7 @@ use super::{Exit, Failure};
 use crate::{
     config::{settings::Config, source::Source},
     log::Log,
-    server::{Server, listener::Bound},
+    server::{Server, handover::Kept, listener::Bound},
     store::sqlite::SqliteStore,
     time::SystemClock,
 };
@@ -63,6 +63,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             format!("{report}{source}: not started, the configuration has faults"),
         ));
     };
+    let kept = Kept::take();
     let log = Log::start(args.verbose);
     report_panics();
     for diagnostic in &loaded.diagnostics {
@@ -75,12 +76,18 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot start: {e}")))?;
-    let result = runtime.block_on(serve(config, source, &log, out));
+    let result = runtime.block_on(serve(config, source, kept, &log, out));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -> Result<(), Failure> {
+async fn serve(
+    config: Config,
+    source: Source,
+    kept: Kept,
+    log: &Log,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     // First of all: a signal that comes before its handler ends the process.
     let signals = Signals::new()
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
@@ -88,8 +95,9 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
         SqliteStore::check(&config.greylist.located())
             .map_err(|e| Failure::Says(Exit::Configuration, format!("not started: {e}")))?;
     }
-    let bound =
-        Bound::bind(&config.socket).await.map_err(|e| Failure::Says(Exit::CannotCreate, e.to_string()))?;
+    let bound = Bound::bind(&config.socket, kept)
+        .await
+        .map_err(|e| Failure::Says(Exit::CannotCreate, e.to_string()))?;
     let socket = bound.name(&config.socket);
     let server = Server::new(config, Arc::new(SystemClock))
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;

@@ -1,5 +1,6 @@
 //! The milter server: listener, callbacks, reload and graceful shutdown.
 
+pub mod accounts;
 pub mod answer;
 mod connection;
 mod conversation;
@@ -7,6 +8,7 @@ pub mod counters;
 pub mod decide;
 mod drain;
 mod frames;
+pub mod handover;
 pub mod listener;
 mod milter;
 mod negotiate;

@@ -18,7 +18,7 @@ use mailward::{
         self, Disk,
         settings::{Config, Socket},
     },
-    server::{Server, listener::Bound},
+    server::{Server, handover::Kept, listener::Bound},
     time::SystemClock,
 };
 use std::{
@@ -143,7 +143,7 @@ impl Stand {
     fn serve(&self, mut config: Config) -> (Arc<Server>, SocketAddr) {
         config.socket = Socket::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         self.runtime.block_on(async {
-            let bound = Bound::bind(&config.socket).await.unwrap();
+            let bound = Bound::bind(&config.socket, Kept::default()).await.unwrap();
             let address = bound.address().unwrap();
             let server = Server::new(config, Arc::new(SystemClock)).unwrap();
             let serving = server.clone();

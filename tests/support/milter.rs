@@ -7,7 +7,7 @@ use mailward::{
         self, Disk,
         settings::{Config, Socket},
     },
-    server::{Server, listener::Bound},
+    server::{Server, handover::Kept, listener::Bound},
     time::{FixedClock, Timestamp},
 };
 use std::{
@@ -46,7 +46,7 @@ impl Daemon {
         config.socket = Socket::Unix { path: socket.clone(), mode: 0o600, group: None };
         config.greylist.path = directory.path().join(&config.greylist.path);
         config.dns.nameservers = vec![dns.address()];
-        let bound = Bound::bind(&config.socket).await.unwrap();
+        let bound = Bound::bind(&config.socket, Kept::default()).await.unwrap();
         let clock = Arc::new(FixedClock::at(Timestamp(1_146_441_600)));
         let server = Server::new(config, clock.clone()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
