@@ -6,6 +6,7 @@ mod explain;
 mod greylist;
 mod man;
 mod postfix;
+mod prepare;
 mod restrictions;
 mod run;
 
@@ -34,6 +35,7 @@ enum Command {
     Greylist(greylist::Args),
     Man(man::Args),
     Postfix(postfix::Args),
+    Prepare(prepare::Args),
     Restrictions(restrictions::Args),
 }
 
@@ -133,6 +135,7 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Greylist(args) => buffered(out, |out| ended(greylist::run(&args, out), err)),
         Command::Man(args) => buffered(out, |out| ended(man::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
+        Command::Prepare(args) => buffered(out, |out| ended(prepare::run(&args, out), err)),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
     }
 }
