@@ -13,6 +13,7 @@ pub mod listener;
 mod milter;
 mod negotiate;
 mod opening;
+pub mod probe;
 mod reload;
 mod reply;
 pub mod watch;
