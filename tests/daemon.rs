@@ -13,10 +13,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    os::unix::{
-        fs::{MetadataExt, PermissionsExt},
-        net::{UnixListener, UnixStream},
-        process::CommandExt,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{MetadataExt, PermissionsExt},
+            net::{UnixDatagram, UnixListener, UnixStream},
+            process::CommandExt,
+        },
     },
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
@@ -24,7 +27,7 @@ use std::{
 use support::{
     directory::Directory,
     postfix::say,
-    wire::{Wire, refused_at_rcpt},
+    wire::{Wire, refused_at_rcpt, refused_in},
 };
 
 const MAILWARD: &str = env!("CARGO_BIN_EXE_mailward");
@@ -37,9 +40,12 @@ struct Process {
 }
 
 impl Process {
-    fn start(mut command: Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    fn start(command: Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    fn start_with(mut command: Command, stdin: Stdio) -> Self {
+        let mut child = command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         Self { child, log }
     }
@@ -191,6 +197,56 @@ fn a_stale_socket_is_replaced_and_rights_and_group_are_set() {
     let (status, _) = process.ended();
     assert_eq!(status.code(), Some(0));
     assert!(!path.exists(), "the socket is removed at the end");
+}
+
+/// What systemd does at a restart: it keeps the socket, connections wait in its backlog, and the next start is handed it.
+#[test]
+fn a_socket_that_was_kept_over_a_restart_is_served_again_and_no_connection_is_refused() {
+    let directory = Directory::new();
+    let path = socket(&directory);
+    let notify = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+    let listener = UnixListener::bind(&path).unwrap();
+    let inode = fs::metadata(&path).unwrap().ino();
+    let config = directory.file("mailward.toml", &policy(&path, ""));
+    for _ in 0..2 {
+        let waiting = UnixStream::connect(&path).unwrap();
+        let mut command = run(&config);
+        command.env("LISTEN_FDS", "1").env("LISTEN_FDS_FIRST_FD", "0");
+        command.env("NOTIFY_SOCKET", directory.path().join("notify"));
+        let stdin = Stdio::from(OwnedFd::from(listener.try_clone().unwrap()));
+        let process = Process::start_with(command, stdin);
+        let mut buffer = [0; 256];
+        let length = notify.recv(&mut buffer).unwrap();
+        assert_eq!(String::from_utf8_lossy(&buffer[..length]), "FDSTORE=1\nFDNAME=milter\n");
+        let length = notify.recv(&mut buffer).unwrap();
+        assert_eq!(String::from_utf8_lossy(&buffer[..length]), "READY=1\n");
+        assert_eq!(refused_in(waiting), REJECT_TO);
+        process.signal(Signal::TERM);
+        assert_eq!(process.ended().0.code(), Some(0));
+        assert_eq!(
+            notify.recv(&mut buffer).map(|length| buffer[..length].to_vec()).unwrap(),
+            b"STOPPING=1\n"
+        );
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode, "the socket's file stays");
+    }
+}
+
+#[test]
+fn a_kept_socket_of_another_path_is_let_go() {
+    let directory = Directory::new();
+    let other = UnixListener::bind(directory.path().join("other.sock")).unwrap();
+    let notify = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+    let path = socket(&directory);
+    let mut command = run(&directory.file("mailward.toml", &policy(&path, "")));
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDS_FIRST_FD", "0");
+    command.env("NOTIFY_SOCKET", directory.path().join("notify"));
+    let _process = Process::start_with(command, Stdio::from(OwnedFd::from(other)));
+    let mut buffer = [0; 256];
+    for want in ["FDSTOREREMOVE=1\nFDNAME=milter\n", "FDSTORE=1\nFDNAME=milter\n", "READY=1\n"] {
+        let length = notify.recv(&mut buffer).unwrap();
+        assert_eq!(String::from_utf8_lossy(&buffer[..length]), want);
+    }
+    assert_eq!(refused_at_rcpt(&path), REJECT_TO);
 }
 
 #[test]

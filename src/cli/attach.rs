@@ -41,7 +41,7 @@ fn postconf(parameter: &str) -> Option<String> {
 }
 
 /// Postfix names a socket below its queue directory by the relative path, which works chrooted and not.
-fn relative(socket: &str, queue_directory: &str) -> String {
+pub(super) fn relative(socket: &str, queue_directory: &str) -> String {
     let below = socket.strip_prefix("unix:").and_then(|path| path.strip_prefix(queue_directory));
     match below.and_then(|path| path.strip_prefix('/')) {
         Some(path) => format!("unix:{path}"),

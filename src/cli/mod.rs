@@ -6,14 +6,15 @@ mod check_config;
 mod control;
 mod explain;
 mod greylist;
+mod man;
 pub mod message;
 mod metrics;
 mod parts;
 mod postfix;
+mod prepare;
 mod probe;
 mod replay;
 mod restrictions;
-mod restrictions_man;
 mod run;
 mod scan;
 mod status;
@@ -41,10 +42,13 @@ enum Command {
     Allow(allow::Args),
     Run(run::Args),
     CheckConfig(check_config::Args),
+    Completions(man::Completions),
     Explain(explain::Args),
     Greylist(greylist::Args),
+    Man(man::Args),
     Metrics(metrics::Args),
     Postfix(postfix::Args),
+    Prepare(prepare::Args),
     Replay(replay::Args),
     Restrictions(restrictions::Args),
     Scan(scan::Args),
@@ -156,6 +160,7 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Run(args) => ended(run::run(&args, out), err),
         Command::Allow(args) => buffered(out, |out| ended(allow::run(&args, out), err)),
         Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
+        Command::Completions(args) => buffered(out, |out| ended(man::completions(&args, out), err)),
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
         Command::Greylist(args) => buffered(out, |out| {
             let result = greylist::run(&args, out, err);
@@ -168,6 +173,8 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
             Ok(exit) => Ok(exit),
             Err(failure) => ended(Err(failure), err),
         }),
+        Command::Man(args) => buffered(out, |out| ended(man::run(&args, out), err)),
+        Command::Prepare(args) => buffered(out, |out| ended(prepare::run(&args, out), err)),
         Command::Restrictions(args) => buffered(out, |out| restrictions::run(&args, out, err)),
         Command::Status(args) => buffered(out, |out| status::run(&args, out)),
         Command::Why(args) => buffered(out, |out| ended(why::run(&args, out), err)),

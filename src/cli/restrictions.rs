@@ -1,6 +1,6 @@
 //! `mailward restrictions`: what can stand in a restriction list, and the manual of each.
 
-use super::{Exit, columns, restrictions_man};
+use super::{Exit, columns, man};
 use crate::{
     config::did_you_mean,
     request::Event,
@@ -72,7 +72,7 @@ fn list(args: &Args, out: &mut dyn Write) -> io::Result<Exit> {
     let mut kinds: Vec<&Kind> = restriction::registry().collect();
     kinds.sort_by_key(|kind| (kind.needs, kind.name));
     if args.man {
-        restrictions_man::write(&kinds, out)?;
+        man::restrictions::write(&kinds, out)?;
         return Ok(Exit::Success);
     }
     if args.json {

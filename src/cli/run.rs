@@ -8,7 +8,10 @@ use crate::{
     },
     journal::Journal,
     log::Log,
-    server::{Server, control::Control, life::Introduction, listener::Bound, metrics::http::Listener},
+    server::{
+        Server, control::Control, handover::Kept, life::Introduction, listener::Bound,
+        metrics::http::Listener,
+    },
     store::sqlite::SqliteStore,
     time::SystemClock,
 };
@@ -67,6 +70,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             format!("{report}{source}: not started, the configuration has faults"),
         ));
     };
+    let kept = Kept::take();
     let log = Log::start(args.verbose);
     report_panics();
     for diagnostic in &loaded.diagnostics {
@@ -79,12 +83,18 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot start: {e}")))?;
-    let result = runtime.block_on(serve(config, source, &log, out));
+    let result = runtime.block_on(serve(config, source, kept, &log, out));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -> Result<(), Failure> {
+async fn serve(
+    config: Config,
+    source: Source,
+    kept: Kept,
+    log: &Log,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     // First of all: a signal that comes before its handler ends the process.
     let signals = Signals::new()
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
@@ -94,8 +104,9 @@ async fn serve(config: Config, source: Source, log: &Log, out: &mut dyn Write) -
     }
     Journal::check(&config.journal.located())
         .map_err(|e| Failure::Says(Exit::Configuration, format!("not started: {e}")))?;
-    let bound =
-        Bound::bind(&config.socket).await.map_err(|e| Failure::Says(Exit::CannotCreate, e.to_string()))?;
+    let bound = Bound::take_over(&config.socket, kept)
+        .await
+        .map_err(|e| Failure::Says(Exit::CannotCreate, e.to_string()))?;
     let socket = bound.name(&config.socket);
     let server = Server::new(config, Arc::new(SystemClock))
         .map_err(|e| Failure::Says(Exit::Unavailable, format!("cannot set up the resolver: {e}")))?;

@@ -1,6 +1,12 @@
 //! The listening socket: bound with its rights, accepting without ever giving up, and drained at the end.
 
-use super::{connection::Watched, counters::Counters, drain::Drain};
+use super::{
+    accounts::group_id,
+    connection::Watched,
+    counters::Counters,
+    drain::Drain,
+    handover::{self, Kept},
+};
 use crate::config::settings::Socket;
 use indymilter::{EitherStream, Listener};
 use std::{
@@ -75,20 +81,50 @@ impl Bound {
     /// # Errors
     /// When the address cannot be bound, or rights or group cannot be set.
     pub async fn bind(socket: &Socket) -> Result<Self, BindError> {
+        Self::listen(socket, Kept::default()).await
+    }
+
+    /// Takes the socket that was kept over a restart, or binds one; systemd keeps it for the next start.
+    ///
+    /// # Errors
+    /// As [`Bound::bind`].
+    pub async fn take_over(socket: &Socket, kept: Kept) -> Result<Self, BindError> {
+        let mut bound = Self::listen(socket, kept).await?;
+        let is_kept = match &bound.socket {
+            Bind::Tcp(listener) => handover::keep(listener),
+            Bind::Unix(listener) => handover::keep(listener),
+        };
+        if is_kept {
+            // The file belongs to the kept socket: the next run listens on it again.
+            bound.path = None;
+        }
+        Ok(bound)
+    }
+
+    async fn listen(socket: &Socket, kept: Kept) -> Result<Self, BindError> {
         match socket {
             Socket::Inet(address) => {
-                let listener = TcpListener::bind(address).await;
+                let listener = match kept.tcp(*address) {
+                    Some(listener) => TcpListener::from_std(listener),
+                    None => TcpListener::bind(address).await,
+                };
                 let listener = listener.map_err(|e| failed(LISTEN, format!("inet:{address}"), e))?;
                 Ok(Self { socket: Bind::Tcp(listener), path: None })
             }
-            Socket::Unix { path, mode, group } => Self::bind_unix(path, *mode, group.as_deref()),
+            Socket::Unix { path, mode, group } => Self::bind_unix(path, *mode, group.as_deref(), kept),
         }
     }
 
-    fn bind_unix(path: &Path, mode: u32, group: Option<&str>) -> Result<Self, BindError> {
+    fn bind_unix(path: &Path, mode: u32, group: Option<&str>, kept: Kept) -> Result<Self, BindError> {
         let name = || format!("unix:{}", path.display());
-        remove_stale(path).map_err(|e| failed("replace", name(), e))?;
-        let listener = UnixListener::bind(path).map_err(|e| failed(LISTEN, name(), e))?;
+        let listener = match kept.unix(path) {
+            Some(listener) => UnixListener::from_std(listener),
+            None => {
+                remove_stale(path).map_err(|e| failed("replace", name(), e))?;
+                UnixListener::bind(path)
+            }
+        };
+        let listener = listener.map_err(|e| failed(LISTEN, name(), e))?;
         let bound = Self { socket: Bind::Unix(listener), path: Some(path.to_owned()) };
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
             .map_err(|e| failed("set the rights of", name(), e))?;
@@ -158,16 +194,6 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(e) => Err(e),
     }
-}
-
-/// The number of a group, from /etc/group.
-fn group_id(name: &str) -> io::Result<u32> {
-    let groups = fs::read_to_string("/etc/group")?;
-    let id = groups.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
-    });
-    id.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no group \"{name}\" in /etc/group")))
 }
 
 /// The listener that the milter library drives.

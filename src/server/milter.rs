@@ -5,7 +5,7 @@ use super::{
     conversation::{Conversation, Transaction},
     decide::{self, Endless},
     negotiate::{Agreed, MACROS},
-    reply,
+    probe, reply,
 };
 use crate::{
     config::settings::{Mode, OnBug},
@@ -149,6 +149,9 @@ impl Server {
     async fn rcpt(&self, cx: &mut Context<Conversation>, args: Vec<CString>) -> Status {
         let Context { data: Some(conversation), macros, reply } = cx else { return self.lost(Event::Rcpt) };
         let handled = async {
+            if let Some(token) = probe::token(&conversation.session) {
+                return Ok(reply::refuse(&probe::answer(token), reply, &self.counters));
+            }
             let path = conversation.rcpt(&args, macros);
             if conversation.transaction.envelope.accepted >= RECIPIENT_LIMIT {
                 let too_many = Reply::new(ReplyCode::known(452), Enhanced::new(5, 3), "Too many recipients");
@@ -264,7 +267,8 @@ impl Server {
         // What an earlier event deferred takes effect at RCPT, though no list may run there.
         let deferred = event == Event::Rcpt && conversation.transaction.carried.if_permit.is_some();
         let due = event >= Event::Data && conversation.transaction.carried.at_data.is_some();
-        if conversation.exempt || !(policy.judges(event) || deferred || due) {
+        let exempt = conversation.exempt || probe::token(&conversation.session).is_some();
+        if exempt || !(policy.judges(event) || deferred || due) {
             return Ok(None);
         }
         let began = Instant::now();

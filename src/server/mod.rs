@@ -1,5 +1,6 @@
 //! The milter server: listener, callbacks, reload and graceful shutdown.
 
+pub mod accounts;
 pub mod allow;
 mod amend;
 pub mod answer;
@@ -12,12 +13,14 @@ pub mod counters;
 pub mod decide;
 mod drain;
 mod frames;
+pub mod handover;
 pub mod life;
 pub mod listener;
 pub mod metrics;
 mod milter;
 mod negotiate;
 mod opening;
+pub mod probe;
 mod record;
 mod reload;
 mod reply;

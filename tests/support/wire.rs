@@ -52,7 +52,12 @@ impl Wire {
 
 /// The answer to the recipient of a whole new session.
 pub fn refused_at_rcpt(path: &Path) -> String {
-    let mut wire = Wire::open(path);
+    refused_in(UnixStream::connect(path).unwrap())
+}
+
+/// The same over a connection that stands already.
+pub fn refused_in(connection: UnixStream) -> String {
+    let mut wire = Wire(connection);
     wire.hello();
     wire.rcpt()
 }

@@ -4,6 +4,7 @@ use super::{
     advice,
     document::{Document, Item, Section, Value},
     held,
+    instance::Instance,
     lists::{Entry, Lists, split},
     main_cf::MainCf,
     parameters,
@@ -17,7 +18,6 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Read as _, Write},
     path::{Path, PathBuf},
-    process::Command,
 };
 
 /// The largest main.cf that is read, in bytes.
@@ -106,12 +106,14 @@ fn create(file: &Path, text: &str) -> Result<(), Failure> {
 fn read(args: &Args) -> Result<(MainCf, String), Failure> {
     let Some(file) = &args.file else {
         let directory = args.config_dir.as_deref();
-        let set = postconf(directory, &["-n"])?;
+        let instance = Instance::new(directory);
+        let set = instance.postconf(&["-n"]).map_err(with_file)?;
         let from = directory.map_or_else(
             || "`postconf -n`".to_owned(),
             |directory| format!("`postconf -c {} -n`", directory.display()),
         );
-        return Ok((MainCf::parse(&set).with_defaults(&postconf(directory, &[])?), from));
+        let defaults = instance.postconf(&[]).map_err(with_file)?;
+        return Ok((MainCf::parse(set.as_bytes()).with_defaults(defaults.as_bytes()), from));
     };
     let (mut bytes, is_input) = (Vec::new(), file.as_os_str() == "-");
     let read = if is_input {
@@ -129,26 +131,15 @@ fn read(args: &Args) -> Result<(MainCf, String), Failure> {
     Ok((MainCf::parse(&bytes), if is_input { "standard input".to_owned() } else { name }))
 }
 
-/// What postconf prints; it often stands where only root looks for programs.
-fn postconf(directory: Option<&Path>, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
-    let mut error = None;
-    for program in ["postconf", "/usr/sbin/postconf"] {
-        let mut command = Command::new(program);
-        if let Some(directory) = directory {
-            command.arg("-c").arg(directory);
+/// A Postfix that cannot be asked need not be: its main.cf says the same.
+fn with_file(failure: Failure) -> Failure {
+    match failure {
+        Failure::Says(exit, why) => {
+            let help = "name a main.cf instead: mailward postfix import /etc/postfix/main.cf";
+            Failure::Says(exit, format!("{}\n  help: {help}", why.trim_end()))
         }
-        match command.args(arguments).output() {
-            Ok(output) if output.status.success() => return Ok(output.stdout),
-            Ok(output) => {
-                let why = String::from_utf8_lossy(&output.stderr).into_owned();
-                return Err(Failure::Says(Exit::Unavailable, format!("postconf failed:\n{why}")));
-            }
-            Err(failed) => error = Some(failed),
-        }
+        failure @ Failure::Output(_) => failure,
     }
-    let why = error.map(|error| error.to_string()).unwrap_or_default();
-    let help = "name a main.cf instead: mailward postfix import /etc/postfix/main.cf";
-    Err(Failure::Says(Exit::Unavailable, format!("cannot run postconf: {why}\n  help: {help}")))
 }
 
 /// The text of the new file, and the faults that keep it from loading, if any.

@@ -1,13 +1,15 @@
 //! `mailward restrictions --man`: the manual page mailward-restrictions(5), from the restrictions' own manual texts.
 
-use super::restrictions::heading;
-use crate::restriction::{Kind, topics::TOPICS};
+use super::roff::{literal, title};
+use crate::{
+    cli::restrictions::heading,
+    restriction::{Kind, topics::TOPICS},
+};
 use std::io::{self, Write};
 
 /// Writes the page, in the language of man(7). `kinds` are in the order in which they are shown.
-pub(super) fn write(kinds: &[&Kind], out: &mut dyn Write) -> io::Result<()> {
-    let version = env!("CARGO_PKG_VERSION");
-    writeln!(out, ".TH MAILWARD\\-RESTRICTIONS 5 \"\" \"mailward {version}\" \"File Formats\"")?;
+pub(in crate::cli) fn write(kinds: &[&Kind], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", title("mailward-restrictions"))?;
     writeln!(
         out,
         ".SH NAME\nmailward\\-restrictions \\- what can stand in a restriction list of mailward.toml"
@@ -64,29 +66,10 @@ fn is_reply(line: &str) -> bool {
     text.is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// Text without a meaning for roff: no request at the beginning of a line, no escape, hyphens that can be pasted.
-fn literal(text: &str) -> String {
-    let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq");
-    if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::restriction;
-
-    #[test]
-    fn text_means_nothing_to_roff() {
-        let cases = [
-            ("plain", "plain"),
-            (".cn of a table", "\\&.cn of a table"),
-            ("'quoted", "\\&'quoted"),
-            ("a \\d-\"x\"", "a \\ed\\-\\(dqx\\(dq"),
-        ];
-        for (text, want) in cases {
-            assert_eq!(literal(text), want);
-        }
-    }
 
     #[test]
     fn replies_stand_alone() {
