@@ -156,8 +156,8 @@ fn mailward_answers_as_postfix_does() {
     assert!(all.is_empty(), "{}\n{}", all.join("\n"), log_of(&postfix));
 }
 
-/// What one side's lists ask the service of the file policy_service about the recipient `dunno`, by the recipient list.
-fn asked_about_dunno(side: Side) -> Option<String> {
+/// All that one side's lists ask the service of the file policy_service.
+fn asked_by(side: Side) -> Option<Vec<Asked>> {
     let stage = Stage::set(side);
     let dialogue = stage.dialogues.iter().find(|dialogue| dialogue.name() == "policy_service")?;
     let filter = (side == Side::Milter).then(|| MailwardInstance::start(&stage.policy(dialogue)));
@@ -171,7 +171,12 @@ fn asked_about_dunno(side: Side) -> Option<String> {
     let postfix = stage.postfix(vec![parameters], true);
     let (faults, _) = stage.play(dialogue, side, &postfix, 0);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    let asked = stage.services.get("policy_service")?.asked();
+    Some(stage.services.get("policy_service")?.asked())
+}
+
+/// What they ask about the recipient `dunno`, by the recipient list.
+fn asked_about_dunno(side: Side) -> Option<String> {
+    let asked = asked_by(side)?;
     let about = |asked: &&Asked| asked.get("recipient").starts_with("dunno@");
     let request = asked.iter().filter(about).find(|asked| asked.get("policy_context").is_empty());
     Some(request?.text.clone())
@@ -212,6 +217,23 @@ fn a_policy_service_is_told_by_mailward_what_postfix_tells_it() {
     let [ours, theirs] =
         [common(&ours), common(&theirs)].map(|text| text.lines().map(unknown).collect::<String>());
     assert_eq!(ours, theirs);
+}
+
+/// The sizes of the messages that the service is asked about at their end.
+fn sizes_at_the_end(side: Side) -> Option<Vec<String>> {
+    let asked = asked_by(side)?;
+    let end = asked.iter().filter(|asked| asked.get("protocol_state") == "END-OF-MESSAGE");
+    Some(end.map(|asked| asked.get("size").to_owned()).collect())
+}
+
+#[test]
+fn a_policy_service_is_told_the_real_size_at_the_end_of_a_message() {
+    if !available("the sizes that a policy service is told") {
+        return;
+    }
+    let Some(theirs) = sizes_at_the_end(Side::Postfix) else { return };
+    assert!(theirs.len() > 1 && !theirs.contains(&"0".to_owned()), "{theirs:?}");
+    assert_eq!(sizes_at_the_end(Side::Milter), Some(theirs));
 }
 
 #[test]

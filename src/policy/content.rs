@@ -4,8 +4,9 @@ use super::Policy;
 use crate::{
     attachment::{Walker, Watch, budget::Budget, limits::Limits},
     header_checks::{self, Plan},
+    request::Stage,
     request::message::{Appetite, Inspect, Message},
-    restriction::content::{Attachments, Looks},
+    restriction::content::{Attachments, Looks, Size},
 };
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub struct Content {
     headers: Arc<Plan>,
     attachments: Arc<Watch>,
+    size: bool,
     budget: Arc<Budget>,
 }
 
@@ -23,15 +25,19 @@ impl Content {
     pub fn of(policy: &Policy, limits: &Limits, budget: Arc<Budget>) -> Self {
         let mut headers = Plan::default();
         let mut attachments = Watch { limits: limits.clone(), ..Watch::default() };
+        let mut size = false;
+        // Only there a size is known.
+        let has_end = !policy.list(Stage::EndOfData).entries.is_empty();
         for look in policy.entries().filter_map(|entry| entry.restriction.looks()) {
             match look {
                 Looks::Headers(entry) => headers.add(&entry),
                 Looks::Attachments(rules)
                     if attachments.rules.iter().any(|known| Arc::ptr_eq(known, &rules)) => {}
                 Looks::Attachments(rules) => attachments.rules.push(rules),
+                Looks::Size => size |= has_end,
             }
         }
-        Self { headers: headers.into(), attachments: attachments.into(), budget }
+        Self { headers: headers.into(), attachments: attachments.into(), size, budget }
     }
 
     /// The same with every part and every reading of its names, for commands that show them.
@@ -42,7 +48,7 @@ impl Content {
 
     /// Whether nothing looks at the content.
     pub fn is_empty(&self) -> bool {
-        self.headers.is_empty() && !self.names_recipients()
+        self.headers.is_empty() && !self.names_recipients() && !self.size
     }
 
     /// Whether a rule must know all recipients of a message at its end.
@@ -56,7 +62,8 @@ impl Content {
         let walks = self.names_recipients() || self.attachments.keep_tree;
         let walker = walks.then(|| Walker::new(self.attachments.clone(), self.budget.clone()));
         let attachments = walker.map(|walker| (self.attachments.clone(), walker));
-        Inspection { headers, attachments, hungry: [true; 2] }
+        let size = self.size.then(Size::default);
+        Inspection { headers, attachments, size, hungry: [true; 3] }
     }
 }
 
@@ -65,8 +72,9 @@ impl Content {
 pub struct Inspection {
     headers: Option<header_checks::Inspector>,
     attachments: Option<(Arc<Watch>, Walker)>,
-    /// Which of the two wants more; none is bothered once it has enough.
-    hungry: [bool; 2],
+    size: Option<Size>,
+    /// Which of the three wants more; none is bothered once it has enough.
+    hungry: [bool; 3],
 }
 
 impl Inspection {
@@ -79,6 +87,9 @@ impl Inspection {
         if let Some((watch, walker)) = self.attachments {
             message.add(Attachments { watch, facts: walker.finish() });
         }
+        if let Some(size) = self.size {
+            message.add(size);
+        }
         message
     }
 
@@ -86,7 +97,8 @@ impl Inspection {
     fn go_on(&mut self, mut look: impl FnMut(&mut dyn Inspect) -> Appetite) -> Appetite {
         let headers = self.headers.as_mut().map(|headers| headers as &mut dyn Inspect);
         let attachments = self.attachments.as_mut().map(|(_, walker)| walker as &mut dyn Inspect);
-        for (inspector, hungry) in [headers, attachments].into_iter().zip(&mut self.hungry) {
+        let size = self.size.as_mut().map(|size| size as &mut dyn Inspect);
+        for (inspector, hungry) in [headers, attachments, size].into_iter().zip(&mut self.hungry) {
             *hungry &= inspector.is_some_and(|inspector| *hungry && look(inspector) == Appetite::More);
         }
         if self.hungry.contains(&true) { Appetite::More } else { Appetite::Enough }

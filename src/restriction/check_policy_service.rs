@@ -6,7 +6,7 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
-use super::{Kind, Parse, Restriction, args::Arguments};
+use super::{Kind, Parse, Restriction, args::Arguments, content::Looks};
 use crate::{
     decision::action::{Action, Amends, ClassId},
     lookup::{
@@ -71,7 +71,7 @@ The attributes, in the order in which they are sent:
   recipient_count      0 before DATA
   queue_id             empty at the first recipient, as Postfix's
   instance             the same for all recipients of a message
-  size                 what MAIL FROM said, or 0
+  size                 what MAIL FROM said, or 0; in end_of_data the real one
   sasl_method, sasl_username, sasl_sender
   ccert_subject, ccert_issuer
   encryption_protocol, encryption_cipher, encryption_keysize
@@ -82,8 +82,6 @@ stress, ccert_fingerprint, ccert_pubkey_fingerprint, tls_sni,
 compatibility_level.
 Postfix: protocol_name is SMTP after HELO; here: ESMTP, because a milter is
 not told HELO from EHLO, and nearly every server says EHLO.
-Postfix: size is the real one at END-OF-MESSAGE; here: the announced one,
-because the message itself is not read.
 Characters that cannot be printed are sent as question marks.
 
 A socket below Postfix's directory private/ is an error: only Postfix itself
@@ -150,6 +148,10 @@ impl Restriction for CheckPolicyService {
             }
         };
         Ok(entry.action(&[], request.subject, request, self.codes))
+    }
+
+    fn looks(&self) -> Option<Looks> {
+        Some(Looks::Size)
     }
 
     fn amends(&self) -> Amends {

@@ -239,6 +239,14 @@ impl Session {
         shown(self.milter.data().await.unwrap())
     }
 
+    /// A message without fields, as far as its content is wanted.
+    pub async fn nothing_in_it(&mut self) {
+        let wanted = self.milter.negotiated_opts();
+        if !wanted.contains(indymilter_test::ProtoOpts::NO_EOH) {
+            self.milter.eoh().await.unwrap();
+        }
+    }
+
     /// The final dot: the changes of the message, and the answer.
     pub async fn message(&mut self) -> (Vec<EomAction>, String) {
         self.in_message = false;

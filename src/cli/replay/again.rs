@@ -7,6 +7,7 @@ use crate::{
     lookup::{Lookup, answers::Answers},
     policy::evaluate::{Progress, evaluate},
     request::{Event, Request},
+    restriction::content::Looks,
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -37,7 +38,8 @@ pub(in crate::cli) struct Again<'a> {
 
 impl<'a> Again<'a> {
     pub(in crate::cli) fn new(config: &'a Config) -> Self {
-        let looks = config.policy.entries().any(|entry| entry.restriction.looks().is_some());
+        let is_content = |looks| matches!(looks, Looks::Headers(_) | Looks::Attachments(_));
+        let looks = config.policy.entries().filter_map(|entry| entry.restriction.looks()).any(is_content);
         Self { config, looks, left: HashMap::new() }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::{
     request::{Event, Request},
+    restriction::content::Size,
     smtp::text::printable,
 };
 use std::fmt::{Display, Write as _};
@@ -34,7 +35,8 @@ pub(super) fn of(request: &Request<'_>, policy_context: &str) -> String {
     lines.add("recipient_count", if after_rcpt { envelope.accepted } else { 0 });
     lines.add("queue_id", envelope.queue_id.as_deref().unwrap_or_default());
     lines.add("instance", envelope.instance.unwrap_or(request.id));
-    lines.add("size", envelope.size.unwrap_or_default());
+    let size = request.message.and_then(|message| message.facts::<Size>());
+    lines.add("size", size.map_or(envelope.size.unwrap_or_default(), |size| size.0));
     lines.add("etrn_domain", "");
     lines.add("stress", "");
     lines.add("sasl_method", login.map_or("", |login| &login.method));

@@ -99,7 +99,10 @@ impl<'a> InProcess<'a> {
             }
             "RCPT" => session.rcpt(path).await,
             "DATA" => session.data().await,
-            "." => session.message().await.1,
+            "." => {
+                session.nothing_in_it().await;
+                session.message().await.1
+            }
             _ => return,
         };
         self.silent |= answer == "discard";
