@@ -388,7 +388,7 @@ const KEYS: &[Key] = &[
     key("greylist.whitelist_recipients", Takes::Texts, "[]", "[\"/etc/mailward/whitelist_recipients\"]",
         "Files of recipients that are never greylisted, in postgrey's format: addresses, `user@`, domains, /patterns/."),
     key("journal.path", Takes::Text, "\"journal.db\"", "\"/var/lib/mailward/journal.db\"",
-        "The database in which `mailward run` records every decision, for `why`, `report` and `replay`. A relative path is \
+        "The database in which `mailward run` records every decision, for `why` and `replay`. A relative path is \
          below the state directory; empty: nothing is recorded. A change needs a restart, as with all of [journal]."),
     key("journal.keep", Takes::Span(seconds(3_600), seconds(3_650 * 86_400)), "\"30d\"", "\"90d\"",
         "How long decisions are kept."),

@@ -372,6 +372,10 @@ impl<'a> Run<'a> {
         let (verdict, rule) = match (verdict, deferred) {
             (Some((verdict, rule)), _) => (verdict, Some(rule)),
             (None, Some(deferral)) => (Verdict::Reply(deferral.reply.clone()), Some(deferral.rule.clone())),
+            // Thrown away at MAIL, it is deferred at RCPT all the same: the discard waits until then.
+            (None, None) if self.request.event == Event::Mail && self.slots.if_permit.is_some() => {
+                (Verdict::Pass, self.permitted_by.take())
+            }
             (None, None) => match self.discard.take() {
                 Some((text, rule)) => (Verdict::Discard(text), Some(rule)),
                 None => (Verdict::Pass, self.permitted_by.take()),

@@ -166,6 +166,28 @@ fn a_deferred_recipient_s_discard_holds_for_the_recipients_behind_it() {
 }
 
 #[test]
+fn with_delay_reject_off_a_discard_at_mail_does_not_lose_what_was_deferred() {
+    let discards =
+        || entry("discards", Asks { names: &[], writes: None, says: Action::Discard("x".to_owned()) });
+    for (client, at_mail, at_rcpt) in
+        [(&[][..], "discard x", ""), (&["defer_if_permit"][..], "pass", "450 4.7.0 ")]
+    {
+        let mut policy = policy(&[(Stage::Client, client)]);
+        policy.delay_reject = false;
+        policy.lists[Stage::Sender as usize] = List { entries: vec![discards()] };
+        let connect = decided(&policy, &Mail::new().at(Event::Connect, Stage::Client), &Answers::new());
+        let mail = Mail { carried: connect.deferrals, ..Mail::new().at(Event::Mail, Stage::Sender) };
+        let sender = decided(&policy, &mail, &Answers::new());
+        assert_eq!(verdict(&sender), at_mail);
+        for _ in 0..2 {
+            let rcpt = Mail { carried: sender.deferrals.clone(), ..Mail::new() };
+            let said = verdict(&decided(&policy, &rcpt, &Answers::new()));
+            assert!(said.starts_with(at_rcpt), "{said}");
+        }
+    }
+}
+
+#[test]
 fn without_helo_its_list_does_not_run() {
     let policy = policy(&[(Stage::Helo, &["reject"])]);
     let mut mail = Mail::new();
