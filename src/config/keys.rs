@@ -207,8 +207,8 @@ const KEYS: &[Key] = &[
     key("delay_reject", Takes::Bool, "true", "false",
         "As smtpd_delay_reject: the client, helo and sender lists run at RCPT TO, so that the log shows sender and \
          recipient of what is refused. Off, each runs at its own moment. \
-         Postfix: then refuses in the words of the list at CONNECT and HELO; here: with Postfix's own 554 at CONNECT, and \
-         what HELO is refused for at MAIL, because a milter cannot word those answers. \
+         Postfix: then refuses in the words of the list at CONNECT and HELO; here: with Postfix's own 554 at CONNECT (a \
+         421 closes the connection without a word), and what HELO is refused for at MAIL, because a milter cannot word those answers. \
          Postfix: then asks the helo list about the sender of a message that EHLO interrupts; here: not, because EHLO ends \
          that message."),
     key("max_sessions", Takes::Number(1, 1_000_000), "4000", "100",

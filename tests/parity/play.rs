@@ -146,7 +146,9 @@ pub fn compare(delay_reject: bool, postfix: &[Exchange], mailward: &[Exchange]) 
         if !delay_reject && early && matches!(own.class(), '4' | '5') && !own.reply[0].contains("Syntax") {
             // A milter's words for a connection or a HELO come at MAIL; what the session does then is another matter.
             let next = mailward[at..].iter().find(|next| next.said.starts_with("MAIL"))?;
-            let same = next.reply == own.reply || is_before_filters(next) || is_told_later(own);
+            // After a milter's 421 Postfix closes the connection without a word.
+            let closes = own.reply[0].starts_with("421 ") && next.reply == [CLOSED];
+            let same = next.reply == own.reply || closes || is_before_filters(next) || is_told_later(own);
             return if same { None } else { difference(&own.said, &own.reply, &next.reply) };
         }
         match mailward.get(at) {

@@ -188,9 +188,12 @@ pub fn free_addresses(number: usize) -> Vec<SocketAddr> {
 
 /// A loopback address that no other call and no other test process gets.
 pub fn own_loopback() -> Ipv4Addr {
-    // Process ids have up to 22 bits; the remaining addresses of 127/8 tell a process's calls apart.
-    let [_, a, b, c] = (std::process::id().wrapping_mul(64) + next_number() % 64).to_be_bytes();
-    Ipv4Addr::new(127, a.max(1), b, c.clamp(1, 254))
+    // Processes that run at once have ids near each other; so many addresses of 127/8 tell a process's calls apart.
+    const CALLS: u32 = 508;
+    let number = std::process::id() % (1 << 15) * CALLS + next_number() % CALLS;
+    let byte = |number: u32| u8::try_from(number).unwrap();
+    let (c, b, a) = (1 + number % 254, number / 254 % 256, 1 + number / 254 / 256 % 255);
+    Ipv4Addr::new(127, byte(a), byte(b), byte(c))
 }
 
 fn next_number() -> u32 {
