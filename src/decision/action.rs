@@ -32,7 +32,7 @@ pub enum Action {
     /// Accept and drop the message with all recipients; the text is Postfix's log line about it.
     Discard(String),
     /// Go on; at the end of the message change it.
-    Amend(Amendment),
+    Amend(Box<Amendment>),
     /// Go on; log a line. `word` is `info` or `warn`.
     Remark {
         /// Postfix's word for the line.
@@ -55,6 +55,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// Go on; at the end of the message change it. The change stands apart, so that the many steps that say nothing are small.
+    pub fn amend(amendment: Amendment) -> Self {
+        Self::Amend(Box::new(amendment))
+    }
+
     /// The reply it brings.
     pub fn reply(&self) -> Option<&Reply> {
         match self {

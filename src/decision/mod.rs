@@ -83,7 +83,7 @@ pub enum Outcome {
     EndOfClass,
 }
 
-/// One entry that was evaluated.
+/// One entry that was evaluated. It is kept small: a decision has one for each entry, and most have nothing to say.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
     /// The entry.
@@ -93,9 +93,9 @@ pub struct Step {
     /// How it ended.
     pub outcome: Outcome,
     /// Why, where the restriction said so.
-    pub reason: Option<String>,
+    pub reason: Option<Box<str>>,
     /// The questions it asked, with their answers.
-    pub lookups: Vec<Looked>,
+    pub lookups: Box<[Looked]>,
 }
 
 impl Step {
@@ -205,6 +205,6 @@ impl Decision {
         let is = |step: &&Step| step.rule == *rule;
         let step = self.steps.iter().rev().find(brings).or_else(|| self.steps.iter().rev().find(is))?;
         let found = || step.lookups.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        step.reason.clone().or_else(|| Some(found()).filter(|found| !found.is_empty()))
+        step.reason.as_deref().map(str::to_owned).or_else(|| Some(found()).filter(|found| !found.is_empty()))
     }
 }

@@ -207,7 +207,7 @@ impl Says {
                 return out(Action::Reject(Reply::new(*code, *status, &expanded(text, matched.groups))));
             }
             Self::Discard(text) => return out(Action::Discard(shown(text, "DISCARD"))),
-            Self::Hold(text) => return out(Action::Amend(Amendment::Hold(shown(text, "HOLD")))),
+            Self::Hold(text) => return out(Action::amend(Amendment::Hold(shown(text, "HOLD")))),
             Self::Redirect(address) => return out(addressed(address, matched, Amendment::Redirect)),
             Self::Bcc(address) => return out(addressed(address, matched, Amendment::Bcc)),
             Self::Remark(word, text) => return out(remark(word, shown(text, ""))),
@@ -252,15 +252,15 @@ impl Change<'_> {
     fn amendments(self, place: Place, name: &str, groups: &[Vec<u8>], mut out: impl FnMut(Action)) {
         let Place { at, index } = place;
         let insert = |name: &str, value: &Template| {
-            Action::Amend(Amendment::Insert { at, name: name.to_owned(), value: folded(value, groups) })
+            Action::amend(Amendment::Insert { at, name: name.to_owned(), value: folded(value, groups) })
         };
-        let remove = || Action::Amend(Amendment::Remove { at, name: name.to_owned(), index });
+        let remove = || Action::amend(Amendment::Remove { at, name: name.to_owned(), index });
         match self {
             Self::Prepend(name, value) => out(insert(name, value)),
             Self::Remove => out(remove()),
             Self::Replace(new, value) if new.eq_ignore_ascii_case(name) => {
                 let value = folded(value, groups);
-                out(Action::Amend(Amendment::Replace { name: new.to_owned(), index, value }));
+                out(Action::amend(Amendment::Replace { name: new.to_owned(), index, value }));
             }
             Self::Replace(new, value) => {
                 out(insert(new, value));
@@ -273,7 +273,7 @@ impl Change<'_> {
 /// The change that an address asks for; a fault when a pattern's groups made no address of it.
 fn addressed(template: &Template, matched: &Matched<'_>, change: fn(String) -> Amendment) -> Action {
     let address = expanded(template, matched.groups);
-    if is_address(&address) { Action::Amend(change(address)) } else { fault() }
+    if is_address(&address) { Action::amend(change(address)) } else { fault() }
 }
 
 /// What is answered where a table cannot be asked, or says something impossible.

@@ -157,7 +157,13 @@ impl<'a> Run<'a> {
     fn exempted(&mut self, stage: Stage, exemption: &Arc<Written>) {
         let rule = Rule { stage, written: exemption.clone() };
         let outcome = Outcome::Said(Action::Ok);
-        self.steps.push(Step { rule: rule.clone(), depth: 0, outcome, reason: None, lookups: Vec::new() });
+        self.steps.push(Step {
+            rule: rule.clone(),
+            depth: 0,
+            outcome,
+            reason: None,
+            lookups: Box::default(),
+        });
         self.permitted_by = Some(rule);
     }
 
@@ -180,6 +186,7 @@ impl<'a> Run<'a> {
         self.lookups.set_warn_only(warn_only);
         let said = entry.restriction.check(&self.request, &mut self.lookups);
         let (looked, reason) = self.lookups.take_used();
+        let (lookups, reason) = (looked.into_boxed_slice(), reason.map(String::into_boxed_str));
         let rule = Rule { stage: self.request.stage, written: entry.written.clone() };
         let Ok(action) = said else { return self.pending(rule, depth) };
         // What was asked ahead and turned out not to be needed.
@@ -187,7 +194,7 @@ impl<'a> Run<'a> {
         if let Action::Dunno = action {
             // What most entries say: the step alone has the rule, and nothing more is to be done.
             let outcome = Outcome::Said(action);
-            self.steps.push(Step { rule, depth, outcome, reason, lookups: looked });
+            self.steps.push(Step { rule, depth, outcome, reason, lookups });
             return Flow::Next;
         }
         let at = self.steps.len();
@@ -196,7 +203,7 @@ impl<'a> Run<'a> {
             depth,
             outcome: Outcome::Said(action.clone()),
             reason,
-            lookups: looked,
+            lookups,
         });
         if let Action::Class { class, subject, may_permit } = action {
             let place = self.request.subject;
@@ -224,9 +231,9 @@ impl<'a> Run<'a> {
             self.lookups.take_wanted().into_iter().partition(Lookup::writes);
         if wanted.is_empty() {
             self.late.extend(late);
-            let reason = Some("not asked unless everything else permits".to_owned());
+            let reason = Some("not asked unless everything else permits".into());
             let outcome = Outcome::Said(Action::Dunno);
-            self.steps.push(Step { rule, depth, outcome, reason, lookups: Vec::new() });
+            self.steps.push(Step { rule, depth, outcome, reason, lookups: Box::default() });
             return Flow::Next;
         }
         let in_turn = self.wanted.is_empty();
@@ -307,7 +314,7 @@ impl<'a> Run<'a> {
                 let text = self.triggers(&amendment);
                 self.remarks.push(Remark { word: amendment.word(), text, rule });
                 if !warn_only {
-                    self.amendments.push(amendment);
+                    self.amendments.push(*amendment);
                 }
             }
             Action::Remark { word, text } => self.remarks.push(Remark { word, text, rule }),

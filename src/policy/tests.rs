@@ -363,7 +363,7 @@ fn an_entry_that_could_not_do_its_work_is_warned_of_with_its_place_and_reason() 
     assert!(!decision.steps[0].is_fault());
     let Verdict::Reply(reply) = decision.verdict.clone() else { panic!() };
     decision.steps[0].outcome = Outcome::Said(Action::Fault(reply));
-    decision.steps[0].reason = Some("inet:h:1 answers\nwhat cannot be done".to_owned());
+    decision.steps[0].reason = Some("inet:h:1 answers\nwhat cannot be done".into());
     assert!(decision.steps[0].is_fault());
     let line = FaultLine { decision: &decision, step: &decision.steps[0] };
     let want = "fault: RCPT: rule=reject, where=test.toml:1, id=44554f80.1, \

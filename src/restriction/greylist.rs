@@ -268,7 +268,7 @@ impl Greylist {
             env!("CARGO_PKG_VERSION"),
             request.now.rfc5322()
         );
-        Action::Amend(Amendment::Prepend { name: "X-Greylist".to_owned(), value })
+        Action::amend(Amendment::Prepend { name: "X-Greylist".to_owned(), value })
     }
 }
 

@@ -193,7 +193,7 @@ impl RejectAttachmentName {
                 attachment_rules::Action::Reject => refuse(REJECT, refusal(finding)),
                 attachment_rules::Action::Tempfail => refuse(TEMPFAIL, refusal(finding)),
                 attachment_rules::Action::Discard => Action::Discard(why.to_owned()),
-                attachment_rules::Action::Hold => Action::Amend(Amendment::Hold(why.to_owned())),
+                attachment_rules::Action::Hold => Action::amend(Amendment::Hold(why.to_owned())),
                 attachment_rules::Action::Mark => self.mark(why),
             },
         }
@@ -223,7 +223,7 @@ impl RejectAttachmentName {
 
     fn mark(&self, why: &str) -> Action {
         let name = self.0.header.to_string();
-        Action::Amend(Amendment::Prepend { name, value: why.to_owned() })
+        Action::amend(Amendment::Prepend { name, value: why.to_owned() })
     }
 
     fn given_up(&self, why: String, lookups: &mut Lookups<'_>) -> Action {
@@ -258,7 +258,7 @@ fn passes(text: String) -> Action {
 fn without(refused: &[&Path], why: &str) -> Vec<Action> {
     let delete = |path: &&Path| {
         let address = format!("<{}>", without_route(&path.address.typed));
-        Action::Amend(Amendment::DeleteRecipient { address, why: why.to_owned() })
+        Action::amend(Amendment::DeleteRecipient { address, why: why.to_owned() })
     };
     refused.iter().map(delete).collect()
 }

@@ -153,7 +153,7 @@ impl Entry {
             Says::DeferIfPermit(refusal) => Action::DeferIfPermit(reply(codes.defer, refusal)),
             Says::DeferIfReject(refusal) => Action::DeferIfReject(reply(codes.defer, refusal)),
             Says::Discard(text) => Action::Discard(trigger(text, "DISCARD")),
-            Says::Hold(text) => Action::Amend(Amendment::Hold(trigger(text, "HOLD"))),
+            Says::Hold(text) => Action::amend(Amendment::Hold(trigger(text, "HOLD"))),
             Says::Redirect(address) => {
                 addressed(address, groups, Amendment::Redirect).unwrap_or_else(|| fault(subject, request))
             }
@@ -162,7 +162,7 @@ impl Entry {
             }
             Says::Prepend { name, value } => {
                 let (name, value) = (name.to_string(), line(value.expand(groups)));
-                Action::Amend(Amendment::Prepend { name, value })
+                Action::amend(Amendment::Prepend { name, value })
             }
             Says::Remark(word, text) => Action::Remark { word, text: trigger(text, &word.to_uppercase()) },
             Says::Class(class) => Action::Class { class: *class, subject: Some(subject), may_permit: true },
@@ -192,7 +192,7 @@ fn trigger(text: &str, word: &str, subject: Subject, request: &Request<'_>) -> S
 /// The change that an address asks for; `None` when a pattern's groups made no address of it.
 fn addressed(template: &Template, groups: &[String], change: fn(String) -> Amendment) -> Option<Action> {
     let address = template.expand(groups);
-    is_address(&address).then(|| Action::Amend(change(address.into_owned())))
+    is_address(&address).then(|| Action::amend(change(address.into_owned())))
 }
 
 /// One line without control characters.

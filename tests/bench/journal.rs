@@ -124,11 +124,12 @@ fn record(number: u32, size: u32, rules: &[Rule]) -> Record {
         depth: 0,
         outcome: Outcome::Said(Action::Dunno),
         reason: None,
-        lookups: Vec::new(),
+        lookups: Box::default(),
     };
     let mut steps: Vec<Step> = rules.iter().map(step).collect();
     let lookup = Lookup::A(Domain::for_query(&format!("{name}.list.example")).unwrap());
-    steps[3].lookups.push(Looked { lookup, answer: Answer::A(DnsAnswer::NotFound), took: Duration::ZERO });
+    let looked = Looked { lookup, answer: Answer::A(DnsAnswer::NotFound), took: Duration::ZERO };
+    steps[3].lookups = [looked].into();
     let reply = Reply::from_shown("554 5.7.1 Service unavailable").unwrap();
     let refused = mixed.is_multiple_of(1_000);
     let decision = Decision {

@@ -196,8 +196,8 @@ fn an_answer_is_an_action_or_a_class() {
         Action::Class { class: ClassId(7), subject: Some(Subject::Recipient), may_permit: true }
     );
     let prepend = Amendment::Prepend { name: "X-A".to_owned(), value: "b".to_owned() };
-    assert_eq!(says("PREPEND X-A: b").0, Action::Amend(prepend));
-    assert_eq!(says("BCC a@b.example").0, Action::Amend(Amendment::Bcc("a@b.example".to_owned())));
+    assert_eq!(says("PREPEND X-A: b").0, Action::amend(prepend));
+    assert_eq!(says("BCC a@b.example").0, Action::amend(Amendment::Bcc("a@b.example".to_owned())));
 }
 
 #[test]
