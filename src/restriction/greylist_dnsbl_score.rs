@@ -1,7 +1,12 @@
 //! `greylist_dnsbl_score`: greylists clients against whom DNS lists speak, but not enough to refuse them; RFC 6647
 //! section 2.6.
 
-use super::{Kind, Parse, Restriction, args::Arguments, greylist::Greylist, scored_list::ScoredList};
+use super::{
+    Kind, Parse, Restriction,
+    args::Arguments,
+    greylist::Greylist,
+    scored_list::{self, ScoredList},
+};
 use crate::{
     decision::action::{Action, Amends},
     lookup::{Lookups, Pending, dnsxl::ListUse},
@@ -45,11 +50,8 @@ pub(super) static KINDS: &[Kind] = &[Kind {
 }];
 
 fn parse(arguments: &mut Arguments<'_>) -> Result<Box<dyn Restriction>, Fault> {
-    let word = arguments.word("the name of a scored list").map_err(|fault| {
-        fault.help("write `greylist_dnsbl_score main`, and the sites of `main` below [dnsbl.main]")
-    })?;
+    let (list, word) = scored_list::named(arguments)?;
     let settings = arguments.settings();
-    let list = settings.scored_list(&word)?;
     let Some(greylist_at) = list.greylist_at else {
         let fault = word.error(format!("the scored list `{}` greylists nobody", word.text));
         return Err(fault.help(format!("set greylist_at in [dnsbl.{}]", word.text)));

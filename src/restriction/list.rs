@@ -1,7 +1,7 @@
 //! A block or allow list as an argument, `domain` or `domain=filter`, and what it answers: smtpd_check.c rbl_match_addr()
 //! and its callers.
 
-use super::{args::Arguments, known_lists, known_lists::Since, rbl_reply::ReplyTemplate};
+use super::{args::Arguments, known_lists, known_lists::Since};
 use crate::{
     lookup::{
         Lookups, Pending,
@@ -204,39 +204,6 @@ fn joined(texts: &[Arc<str>]) -> String {
         all.push_str(text::cut(part, TEXT_LIMIT - all.len()));
     }
     all
-}
-
-/// A block list behind a restriction's name, with the reply for it.
-pub(super) fn block_list(
-    arguments: &mut Arguments<'_>,
-    kind: ListKind,
-) -> Result<(List, Arc<ReplyTemplate>, Option<String>), Fault> {
-    let word = arguments.word("a list").map_err(|fault| {
-        let example = match kind {
-            ListKind::Address => "zen.spamhaus.org=127.0.0.[2..11]",
-            ListKind::Name => "dbl.spamhaus.org=127.0.1.[2..99]",
-        };
-        fault.help(format!("write `{} {example}`", arguments.name().text))
-    })?;
-    let list = List::parse(&word, kind, false)?;
-    let reply = match arguments.settings().rbl_reply(&word, &list) {
-        Ok(reply) => reply,
-        // The fault is the table's: it is shown there, and this entry has none.
-        Err(fault) => {
-            arguments.warn(fault);
-            arguments.settings().rbl_replies.default.clone()
-        }
-    };
-    if let Some(fault) = list.doubts() {
-        arguments.warn(fault);
-    }
-    if list.has_key() && reply.shows_domain {
-        let message = format!("replies would show the key of `{}`", list.shown());
-        let fault = Fault::warning(&list.used.origin, list.written.chars().count(), message);
-        arguments.warn(fault.help("give the list a reply of its own in rbl_reply_maps, without $rbl_domain"));
-    }
-    let entry = list.entry(&arguments.name().text, &word.text);
-    Ok((list, reply, entry))
 }
 
 /// An allow list behind a restriction's name.

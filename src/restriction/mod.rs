@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod attachment_rules;
+mod block_list;
 mod check_access;
 mod check_header;
 mod check_policy_service;

@@ -1,6 +1,10 @@
 //! `reject_dnsbl_score`: DNS lists with weights, as postscreen(8) has them, but at any stage.
 
-use super::{Kind, Parse, Restriction, args::Arguments, scored_list::ScoredList};
+use super::{
+    Kind, Parse, Restriction,
+    args::Arguments,
+    scored_list::{self, ScoredList},
+};
 use crate::{
     decision::action::Action,
     lookup::{Lookups, Pending, dnsxl::ListUse},
@@ -48,10 +52,8 @@ pub(super) static KINDS: &[Kind] = &[Kind {
 }];
 
 fn parse(arguments: &mut Arguments<'_>) -> Result<Box<dyn Restriction>, Fault> {
-    let word = arguments.word("the name of a scored list").map_err(|fault| {
-        fault.help("write `reject_dnsbl_score main`, and the sites of `main` below [dnsbl.main]")
-    })?;
-    Ok(Box::new(RejectDnsblScore { list: arguments.settings().scored_list(&word)? }))
+    let (list, _) = scored_list::named(arguments)?;
+    Ok(Box::new(RejectDnsblScore { list }))
 }
 
 #[derive(Debug)]

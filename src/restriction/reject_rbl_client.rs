@@ -1,11 +1,6 @@
 //! `reject_rbl_client` of postconf(5), with its old name reject_rbl.
 
-use super::{
-    Kind, Parse, Restriction,
-    args::Arguments,
-    list::{self, List, Listing},
-    rbl_reply::{Context, ReplyTemplate},
-};
+use super::{Kind, Parse, Restriction, args::Arguments, block_list::BlockList};
 use crate::{
     decision::action::Action,
     lookup::{
@@ -14,9 +9,7 @@ use crate::{
     },
     origin::Fault,
     request::{Event, Request, subject::Subject},
-    smtp::reply::ReplyCode,
 };
-use std::sync::Arc;
 
 const MANUAL: &str = "\
 Refuses a client whose address is on a DNS block list.
@@ -72,45 +65,26 @@ pub(super) static KINDS: &[Kind] = &[Kind {
 }];
 
 fn parse(arguments: &mut Arguments<'_>) -> Result<Box<dyn Restriction>, Fault> {
-    let (list, reply, entry) = list::block_list(arguments, ListKind::Address)?;
-    let code = arguments.settings().codes.maps_rbl_reject_code;
-    Ok(Box::new(RejectRblClient { list, reply, entry, code }))
+    Ok(Box::new(RejectRblClient(BlockList::parse(arguments, ListKind::Address)?)))
 }
 
 #[derive(Debug)]
-struct RejectRblClient {
-    list: List,
-    reply: Arc<ReplyTemplate>,
-    entry: Option<String>,
-    code: ReplyCode,
-}
+struct RejectRblClient(BlockList);
 
 impl Restriction for RejectRblClient {
     fn check(&self, request: &Request<'_>, lookups: &mut Lookups<'_>) -> Result<Action, Pending> {
         let client = &request.session.client;
         let Some(address) = client.address else { return Ok(Action::Dunno) };
-        let query = dnsxl::address_query(address, &self.list.used.zone);
-        let reason = match self.list.ask(query, self.reply.asks_text, lookups)? {
-            Listing::Listed { text } => text,
-            Listing::NotListed | Listing::SetAside | Listing::Unknown => return Ok(Action::Dunno),
-        };
-        let context = Context {
-            request,
-            subject: Subject::Client,
-            what: &client.address_text(),
-            domain: &self.list.written,
-            reason: &reason,
-            code: self.code,
-        };
-        Ok(Action::Reject(self.reply.reply(&context)))
+        let query = dnsxl::address_query(address, self.0.zone());
+        self.0.check(query, (Subject::Client, &client.address_text()), request, lookups)
     }
 
     fn lists(&self) -> Vec<ListUse> {
-        vec![self.list.used.clone()]
+        self.0.uses()
     }
 
     fn shown(&self) -> Option<&str> {
-        self.entry.as_deref()
+        self.0.shown()
     }
 }
 

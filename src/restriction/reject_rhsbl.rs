@@ -1,12 +1,7 @@
 //! `reject_rhsbl_client`, `reject_rhsbl_reverse_client`, `reject_rhsbl_helo`, `reject_rhsbl_sender` and
 //! `reject_rhsbl_recipient` of postconf(5): lists of domain names.
 
-use super::{
-    Kind, Parse, Restriction,
-    args::Arguments,
-    list::{self, List, Listing},
-    rbl_reply::{Context, ReplyTemplate},
-};
+use super::{Kind, Parse, Restriction, args::Arguments, block_list::BlockList};
 use crate::{
     decision::action::Action,
     lookup::{
@@ -15,9 +10,7 @@ use crate::{
     },
     origin::Fault,
     request::{Event, Request, envelope::Path, session::UNKNOWN, subject::Subject},
-    smtp::reply::ReplyCode,
 };
-use std::sync::Arc;
 
 const CLIENT: &str = "\
 Refuses a client whose verified name is on a DNS list of domains.
@@ -108,9 +101,7 @@ pub(super) static KINDS: &[Kind] = &[
 ];
 
 fn parse(of: Of, arguments: &mut Arguments<'_>) -> Result<Box<dyn Restriction>, Fault> {
-    let (list, reply, entry) = list::block_list(arguments, ListKind::Name)?;
-    let code = arguments.settings().codes.maps_rbl_reject_code;
-    Ok(Box::new(RejectRhsbl { of, list, reply, entry, code }))
+    Ok(Box::new(RejectRhsbl { of, list: BlockList::parse(arguments, ListKind::Name)? }))
 }
 
 /// Whose name is asked about.
@@ -151,37 +142,22 @@ impl Of {
 #[derive(Debug)]
 struct RejectRhsbl {
     of: Of,
-    list: List,
-    reply: Arc<ReplyTemplate>,
-    entry: Option<String>,
-    code: ReplyCode,
+    list: BlockList,
 }
 
 impl Restriction for RejectRhsbl {
     fn check(&self, request: &Request<'_>, lookups: &mut Lookups<'_>) -> Result<Action, Pending> {
         let Some(what) = self.of.what(request) else { return Ok(Action::Dunno) };
-        let Some(query) = dnsxl::name_query(what, &self.list.used.zone) else { return Ok(Action::Dunno) };
-        let reason = match self.list.ask(Some(query), self.reply.asks_text, lookups)? {
-            Listing::Listed { text } => text,
-            Listing::NotListed | Listing::SetAside | Listing::Unknown => return Ok(Action::Dunno),
-        };
-        let context = Context {
-            request,
-            subject: self.of.subject(),
-            what,
-            domain: &self.list.written,
-            reason: &reason,
-            code: self.code,
-        };
-        Ok(Action::Reject(self.reply.reply(&context)))
+        let Some(query) = dnsxl::name_query(what, self.list.zone()) else { return Ok(Action::Dunno) };
+        self.list.check(Some(query), (self.of.subject(), what), request, lookups)
     }
 
     fn lists(&self) -> Vec<ListUse> {
-        vec![self.list.used.clone()]
+        self.list.uses()
     }
 
     fn shown(&self) -> Option<&str> {
-        self.entry.as_deref()
+        self.list.shown()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A scored list, `[dnsbl.NAME]`: sites with filters and weights, after postscreen_dnsbl_sites of postconf(5).
 
-use super::list::List;
+use super::{args::Arguments, list::List};
 use crate::{
     lookup::{
         Lookup, Lookups, Pending,
@@ -10,7 +10,7 @@ use crate::{
     origin::{Fault, Word},
     smtp::domain::Domain,
 };
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// The heaviest weight, either way: some thousand of them still add up.
 const WEIGHT_LIMIT: i32 = 1_000_000;
@@ -41,6 +41,18 @@ pub struct Site {
     pub list: List,
     /// What a listing adds to the score.
     pub weight: i32,
+}
+
+/// The scored list that a restriction names, and the word for it.
+///
+/// # Errors
+/// When it names none, or there is no such list.
+pub(super) fn named(arguments: &mut Arguments<'_>) -> Result<(Arc<ScoredList>, Word), Fault> {
+    let word = arguments.word("the name of a scored list").map_err(|fault| {
+        let name = &arguments.name().text;
+        fault.help(format!("write `{name} main`, and the sites of `main` below [dnsbl.main]"))
+    })?;
+    Ok((arguments.settings().scored_list(&word)?, word))
 }
 
 impl Site {
