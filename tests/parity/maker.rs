@@ -1,7 +1,7 @@
 //! Makes random list sets from the vocabulary.
 
 use super::{
-    lists::{Entry, ListSet, STAGES, Setting},
+    lists::{Argument, Entry, Line, ListSet, STAGES, Setting, Table},
     random::Random,
     vocabulary::{self, Word},
 };
@@ -16,10 +16,19 @@ pub struct Maker<'a> {
     pub faulty: bool,
     /// The list that is being made; empty for a class.
     pub stage: &'static str,
-    /// Whether most lists defer: which deferral wins shows only where there are several.
-    deferring: bool,
+    temper: Temper,
     tables: usize,
     deck: &'a mut Deck,
+}
+
+/// What the lists of a set do beside what the vocabulary brings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Temper {
+    Even,
+    /// Most lists defer, several times and in several words: which deferral wins shows only there.
+    Deferring,
+    /// The first list throws the message away: whether a later one is still asked shows only there.
+    Discarding,
 }
 
 /// The vocabulary as a deck of cards: so every restriction comes as often as its weight says, in any order.
@@ -75,9 +84,9 @@ pub const NO_PARENTS: &str = "parent_domain_matches_subdomains = debug_peer_list
 
 impl<'a> Maker<'a> {
     pub fn new(random: &'a mut Random, deck: &'a mut Deck) -> Self {
-        let deferring = random.percent(20);
+        let temper = random.weighted(&[(75, Temper::Even), (20, Temper::Deferring), (5, Temper::Discarding)]);
         let (classes, settings) = (Vec::new(), Vec::new());
-        Self { random, classes, settings, faulty: false, stage: "", deferring, tables: 0, deck }
+        Self { random, classes, settings, faulty: false, stage: "", temper, tables: 0, deck }
     }
 
     /// A set.
@@ -130,10 +139,22 @@ impl<'a> Maker<'a> {
         self.stage = stage;
         let length = 1 + self.random.below(4);
         let mut entries: Vec<Entry> = (0..length).map(|_| self.entry()).collect();
-        if self.deferring && self.random.percent(70) {
-            let name = self.random.pick(&["defer_if_permit", "defer_if_permit", "defer_if_reject"]);
-            let entry = Entry { warn_if_reject: false, name: name.to_owned(), arguments: Vec::new() };
-            entries.insert(self.random.below(entries.len() + 1), entry);
+        if self.temper == Temper::Deferring && self.random.percent(70) {
+            for _ in 0..=self.random.below(3) {
+                let entry = self.deferral();
+                entries.insert(self.random.below(entries.len() + 1), entry);
+            }
+            if self.random.percent(30) {
+                entries.push(Entry {
+                    warn_if_reject: false,
+                    name: "reject".to_owned(),
+                    arguments: Vec::new(),
+                });
+            }
+        }
+        if self.temper == Temper::Discarding {
+            self.temper = Temper::Even;
+            entries.insert(self.random.below(entries.len() + 1), always_says("DISCARD"));
         }
         if let Some(last) = vocabulary::words().find(|word| word.name == vocabulary::LAST && word.is_known())
             && stage == "recipient"
@@ -150,6 +171,16 @@ impl<'a> Maker<'a> {
             );
         }
         entries
+    }
+
+    /// Defers, in words of its own or in those of all.
+    fn deferral(&mut self) -> Entry {
+        let word = self.random.pick(&["defer_if_permit", "defer_if_reject"]);
+        if self.random.percent(30) {
+            return Entry { warn_if_reject: false, name: word.to_owned(), arguments: Vec::new() };
+        }
+        self.tables += 1;
+        always_says(&format!("{} deferral {}", word.to_ascii_uppercase(), self.tables))
     }
 
     fn entry(&mut self) -> Entry {
@@ -206,6 +237,14 @@ impl<'a> Maker<'a> {
             }
         }
     }
+}
+
+/// An entry that says this of every client.
+fn always_says(says: &str) -> Entry {
+    let line = Line { key: String::new(), says: says.to_owned() };
+    let table = Table { kind: "static", name: String::new(), lines: vec![line] };
+    let arguments = vec![Argument::Table(table)];
+    Entry { warn_if_reject: false, name: "check_client_access".to_owned(), arguments }
 }
 
 /// A setting from its spellings.
