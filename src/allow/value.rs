@@ -157,7 +157,7 @@ fn named(text: &str) -> Result<String, ValueError> {
 }
 
 fn mailbox(text: &str) -> Result<String, ValueError> {
-    let read = Address::new(text).internal();
+    let read = Address::new(text).internal().into_owned();
     let usable = |c: char| c == ' ' || !(c.is_control() || c.is_whitespace());
     match read.rsplit_once('@') {
         Some((_, domain)) if domain::valid_utf8_hostname(domain) && read.chars().all(usable) => Ok(read),

@@ -137,7 +137,7 @@ impl Settings {
             return false;
         };
         let internal = sender.address.internal();
-        let local = internal.rsplit_once('@').map_or(internal.as_str(), |(local, _)| local);
+        let local = internal.rsplit_once('@').map_or(&*internal, |(local, _)| local);
         sender.address.is_null() || self.probe_senders.iter().any(|probe| probe == local)
     }
 

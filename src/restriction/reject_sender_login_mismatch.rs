@@ -175,23 +175,17 @@ impl LoginMismatch {
     /// The owners of an address: the first key that any table has counts, in external form before internal form.
     fn owners(&self, path: &Path) -> Result<Option<String>, GaveUp> {
         let local = path.mailer.as_deref() == Some("local");
-        let (external, internal) = (&path.address.rewritten, path.address.internal());
-        let quoted = *external != internal;
-        let forms = [Some(external.as_str()), Some(internal.as_str()).filter(|_| quoted)];
-        let mut keys: Vec<_> =
-            forms.iter().flatten().map(|form| owner_keys(form, &self.delimiters, local)).collect();
-        let mut complete = true;
-        while let Some(forms) = keys.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>() {
-            for key in forms {
+        let internal = path.address.internal();
+        for (number, key) in owner_keys(&internal, &self.delimiters, local).enumerate() {
+            for form in key.forms() {
                 for table in self.maps.iter() {
                     let found =
-                        if complete { table.full(&key)? } else { table.partial(&key.to_lowercase())? };
+                        if number == 0 { table.full(form)? } else { table.partial(&form.to_lowercase())? };
                     if let Some(owners) = found {
                         return Ok(Some(owners.into_owned()));
                     }
                 }
             }
-            complete = false;
         }
         Ok(None)
     }

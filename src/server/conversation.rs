@@ -162,7 +162,7 @@ impl Conversation {
             && self.running.config.settings.greylist.learn_outgoing
             && transaction.outgoing.len() <= greylist::OUTGOING_LIMIT;
         if learns {
-            transaction.outgoing.push(path.address.internal());
+            transaction.outgoing.push(path.address.internal().into_owned());
         }
         transaction.envelope.accepted += 1;
         if self.running.content.names_recipients() {

@@ -228,7 +228,7 @@ impl Server {
         if outgoing.is_empty() || !conversation.running.config.policy.greylists() {
             return;
         }
-        let sender = envelope.sender.as_ref().map_or_else(String::new, |path| path.address.internal());
+        let sender = envelope.sender.as_ref().map(|path| path.address.internal()).unwrap_or_default();
         let Some(outgoing) = crate::greylist::outgoing(&sender, outgoing, self.clock.now()) else { return };
         let learnt = tokio::time::timeout(LEARNING, self.greylist.learn(outgoing)).await;
         if !matches!(learnt, Ok(Ok(()))) {

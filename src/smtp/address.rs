@@ -55,8 +55,12 @@ impl Address {
     }
 
     /// The rewritten address in internal (unquoted) form.
-    pub fn internal(&self) -> String {
-        unquote(&self.rewritten)
+    pub fn internal(&self) -> Cow<'_, str> {
+        if self.rewritten.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
+            Cow::Owned(unquote(&self.rewritten))
+        } else {
+            Cow::Borrowed(&self.rewritten)
+        }
     }
 }
 
@@ -118,39 +122,90 @@ fn unquote(address: &str) -> String {
     out
 }
 
-/// The keys of access(5) for an address, in order: the complete address, the one without its extension, the domain,
-/// its parents, `user+ext@`, `user@`. Only the first is tried in pattern tables.
+/// A table key in internal form (unquoted), and in external form where that is another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key<'a> {
+    internal: Cow<'a, str>,
+    external: Option<String>,
+}
+
+impl<'a> Key<'a> {
+    /// A key that ends with `@` or with a domain behind the last `@`.
+    fn address(key: Cow<'a, str>) -> Self {
+        let (local, rest) = key.split_at(key.rfind('@').unwrap_or(key.len()));
+        let external = (!is_dot_string(local)).then(|| quote(local) + rest);
+        Self { internal: key, external }
+    }
+
+    /// A key that is nothing but a local part.
+    fn local(key: &'a str) -> Self {
+        let external = (!is_dot_string(key)).then(|| quote(key));
+        Self { internal: Cow::Borrowed(key), external }
+    }
+
+    /// A key without a local part.
+    fn domain(key: &'a str) -> Self {
+        Self { internal: Cow::Borrowed(key), external: None }
+    }
+
+    /// What is looked up, in order: mail_addr_find.c find_addr(), MA_FORM_EXTERNAL_FIRST.
+    pub fn forms(&self) -> impl Iterator<Item = &str> {
+        self.external.as_deref().into_iter().chain([&*self.internal])
+    }
+}
+
+/// The keys of access(5) for an address in internal form, in order: the complete address, the one without its
+/// extension, the domain, its parents, `user+ext@`, `user@`. Only the first is tried in pattern tables.
 ///
 /// `delimiters` are Postfix's `recipient_delimiter` characters; with `parents` false the parent domains are tried as
 /// `.domain` (parent_domain_matches_subdomains without smtpd_access_maps).
-pub fn access_keys<'a>(
-    address: &'a str,
-    delimiters: &str,
-    parents: bool,
-) -> impl Iterator<Item = Cow<'a, str>> {
+pub fn access_keys<'a>(address: &'a str, delimiters: &str, parents: bool) -> impl Iterator<Item = Key<'a>> {
     let at = address.rfind('@');
     let local = at.map(|at| &address[..at]);
     let domain = at.map(|at| &address[at + 1..]);
     let bare = local.and_then(|local| strip_extension(local, delimiters));
-    let without_extension = bare.zip(domain).map(|(bare, domain)| Cow::Owned(format!("{bare}@{domain}")));
-    std::iter::once(Cow::Borrowed(address))
-        .chain(without_extension)
-        .chain(domain.into_iter().flat_map(move |domain| domain_keys(domain, parents)).map(Cow::Borrowed))
-        .chain(at.map(|at| Cow::Borrowed(&address[..=at])))
-        .chain(bare.map(|bare| Cow::Owned(format!("{bare}@"))))
+    let without_extension = bare.zip(domain).map(|(bare, domain)| format!("{bare}@{domain}"));
+    std::iter::once(Key::address(Cow::Borrowed(address)))
+        .chain(without_extension.map(|key| Key::address(Cow::Owned(key))))
+        .chain(domain.into_iter().flat_map(move |domain| domain_keys(domain, parents)).map(Key::domain))
+        .chain(at.map(|at| Key::address(Cow::Borrowed(&address[..=at]))))
+        .chain(bare.map(|bare| Key::address(Cow::Owned(format!("{bare}@")))))
 }
 
-/// The keys by which the owners of an address are looked up (mail_addr_find(3)): the complete address, the one without
-/// its extension, with `local` the local part with and without it, `@domain`. Only the first is tried in pattern tables.
-pub fn owner_keys<'a>(address: &'a str, delimiters: &str, local: bool) -> impl Iterator<Item = Cow<'a, str>> {
+/// The keys by which the owners of an address in internal form are looked up (mail_addr_find(3)): the complete address,
+/// the one without its extension, with `local` the local part with and without it, `@domain`. Only the first is tried in
+/// pattern tables.
+pub fn owner_keys<'a>(address: &'a str, delimiters: &str, local: bool) -> impl Iterator<Item = Key<'a>> {
     let at = address.rfind('@');
     let (part, domain) = at.map_or((address, None), |at| (&address[..at], Some(&address[at..])));
     let bare = strip_extension(part, delimiters);
-    let without_extension = bare.map(|bare| Cow::Owned(format!("{bare}{}", domain.unwrap_or_default())));
-    std::iter::once(Cow::Borrowed(address))
-        .chain(without_extension)
-        .chain(Some(part).into_iter().chain(bare).filter(move |_| local && at.is_some()).map(Cow::Borrowed))
-        .chain(domain.map(Cow::Borrowed))
+    let without_extension = bare.map(|bare| format!("{bare}{}", domain.unwrap_or_default()));
+    let parts = Some(part).into_iter().chain(bare).filter(move |_| local && at.is_some());
+    std::iter::once(Key::address(Cow::Borrowed(address)))
+        .chain(without_extension.map(|key| Key::address(Cow::Owned(key))))
+        .chain(parts.map(Key::local))
+        .chain(domain.map(Key::domain))
+}
+
+/// Whether a local part needs no quotes: atoms between single dots, with 8-bit text left alone (Postfix's
+/// quote_822_local()).
+fn is_dot_string(local: &str) -> bool {
+    let special = |byte: u8| byte <= b' ' || byte == 0x7f || b"()<>@,;:\\\"[]".contains(&byte);
+    !local.split('.').any(str::is_empty) && !local.bytes().any(special)
+}
+
+/// From internal to external form: Postfix's quote_822_local().
+fn quote(local: &str) -> String {
+    let mut out = String::with_capacity(local.len() + 2);
+    out.push('"');
+    for c in local.chars() {
+        if matches!(c, '"' | '\\' | '\r') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+    out
 }
 
 /// The keys of access(5) for a host name: the name, then its parents as `parent` or, with `parents` false, as
@@ -223,6 +278,10 @@ mod tests {
         }
     }
 
+    fn forms(key: Key<'_>) -> Vec<String> {
+        key.forms().map(str::to_owned).collect()
+    }
+
     #[test]
     fn address_keys_come_in_the_order_of_access_5() {
         let want = [
@@ -235,24 +294,34 @@ mod tests {
             "user@",
         ];
         let keys = |address, delimiters, parents| -> Vec<String> {
-            access_keys(address, delimiters, parents).map(Cow::into_owned).collect()
+            access_keys(address, delimiters, parents).flat_map(forms).collect()
         };
         assert_eq!(keys("user+x@a.example.net", "+", true), want);
         let want = ["user+x@a.net", "a.net", ".net", "user+x@"];
         assert_eq!(keys("user+x@a.net", "", false), want);
-        assert_eq!(keys("", "+", true), [""]);
         assert_eq!(keys("owner-list@a", "-", true), ["owner-list@a", "a", "owner-list@"]);
+        let want = [
+            "\"a \\\"b+\"@[::1]",
+            "a \"b+@[::1]",
+            "\"a \\\"b\"@[::1]",
+            "a \"b@[::1]",
+            "[::1]",
+            "\"a \\\"b+\"@",
+        ];
+        assert_eq!(keys("a \"b+@[::1]", "+", true)[..6], want);
+        assert_eq!(keys("@a", "+", true), ["\"\"@a", "@a", "a", "\"\"@", "@"]);
     }
 
     #[test]
     fn owners_are_looked_up_in_the_order_of_mail_addr_find() {
         let keys = |address, delimiters, local| -> Vec<String> {
-            owner_keys(address, delimiters, local).map(Cow::into_owned).collect()
+            owner_keys(address, delimiters, local).flat_map(forms).collect()
         };
         assert_eq!(keys("u+x@a.net", "+", true), ["u+x@a.net", "u@a.net", "u+x", "u", "@a.net"]);
         assert_eq!(keys("u+x@a.net", "+", false), ["u+x@a.net", "u@a.net", "@a.net"]);
         assert_eq!(keys("u+x@a.net", "", true), ["u+x@a.net", "u+x", "@a.net"]);
         assert_eq!(keys("u", "", true), ["u"]);
+        assert_eq!(keys("u.@a", "", true), ["\"u.\"@a", "u.@a", "\"u.\"", "u.", "@a"]);
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl AccessTable {
         }
     }
 
-    /// Looks up a sender or recipient in external form, then, if that is different, in internal form.
+    /// Looks up a sender or recipient: each key in external form, then, if that is different, in internal form.
     ///
     /// # Errors
     /// When a pattern takes too long.
@@ -73,19 +73,19 @@ impl AccessTable {
         if address.is_null() {
             return self.full(NULL_SENDER);
         }
-        let external = self.by_form(&address.rewritten, delimiters, parents)?;
-        if external.is_some() || !address.rewritten.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
-            return Ok(external);
+        let internal = address.internal();
+        let internal = fold(&internal);
+        let mut keys = access_keys(&internal, delimiters, parents);
+        if self.has_partial() {
+            return Ok(keys.find_map(|key| key.forms().find_map(|form| self.partial(form))));
         }
-        self.by_form(&address.internal(), delimiters, parents)
-    }
-
-    fn by_form(&self, address: &str, delimiters: &str, parents: bool) -> Found<'_> {
-        if !self.has_partial() {
-            return self.full(address);
+        let Some(complete) = keys.next() else { return Ok(None) };
+        for form in complete.forms() {
+            if let Some(hit) = self.full(form)? {
+                return Ok(Some(hit));
+            }
         }
-        let address = fold(address);
-        Ok(access_keys(&address, delimiters, parents).find_map(|key| self.partial(&key)))
+        Ok(None)
     }
 }
 

@@ -284,9 +284,9 @@ fn groups_of_a_pattern_stand_in_texts_without_harm() {
     let text = "/^(.*)@(.*)$/ REJECT $$ ${2}: $1\n";
     assert_eq!(
         scene.says(name, "regexp", text),
-        "554 5.7.1 <bad  X: y@example.net>: Sender address rejected: $ example.net: bad  x: y"
+        "554 5.7.1 <bad  X: y@example.net>: Sender address rejected: $ example.net: \"bad\\  x: y\""
     );
-    assert_eq!(scene.says(name, "pcre", "/(.*)@/ PREPEND X-From: $1\n"), "prepend X-From: bad  x: y");
+    assert_eq!(scene.says(name, "pcre", "/(.*)@/ PREPEND X-From: $1\n"), "prepend X-From: \"bad\\  x: y\"");
     let says = scene.says(name, "pcre", "/(.*)@/ REDIRECT $1@example.org\n");
     assert_eq!(
         says,
@@ -304,7 +304,7 @@ fn the_note_names_the_key_and_the_place() {
     assert_eq!(note.as_deref(), Some("key `example.net` matches at t:2"));
     let (restriction, _) = make("check_sender_access", "pcre", "/\\x01/ OK\n", &settings);
     let (_, note) = Scene::sender("\u{1}@a").check(&*restriction);
-    assert_eq!(note.as_deref(), Some("key `\\u{1}@a` matches at t:1"));
+    assert_eq!(note.as_deref(), Some("key `\"\\u{1}\"@a` matches at t:1"));
     assert_eq!(Scene::default().check(&*restriction), (Action::Dunno, None));
 }
 

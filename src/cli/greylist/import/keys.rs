@@ -96,11 +96,11 @@ impl<'a> Keys<'a> {
 
     fn row(&self, triplet: &Triplet<'_>, first: Timestamp, last: Timestamp) -> Result<Entry, String> {
         let Triplet { client, single, sender, recipient } = triplet;
-        let recipient = Path::new(recipient).address.internal();
+        let recipient = Path::new(recipient).address.internal().into_owned();
         if recipient.is_empty() {
             return Err("it has no recipient".to_owned());
         }
-        let sender = Path::new(sender).address.internal();
+        let sender = Path::new(sender).address.internal().into_owned();
         let sender = match self.settings.terms.profile {
             Profile::Mailward => sender::normalised(&sender, &recipient),
             Profile::Postgrey => sender::postgrey(&sender),
