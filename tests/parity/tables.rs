@@ -125,6 +125,9 @@ fn key(maker: &mut Maker<'_>, about: About) -> String {
                 3 => address.replace("+tag", ""),
                 4 if about == About::Sender => "<>".to_owned(),
                 5 => random.pick(&["user@", "a@", "plus@", "user+tag@", "postmaster@", "bob@"]).to_owned(),
+                6 => random
+                    .pick(&["a..b@good.example", "a..b@", "dot.@other.example", "dot.@", "@good.example"])
+                    .to_owned(),
                 _ => universe::key(random, &domain),
             }
         }

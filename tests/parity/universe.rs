@@ -137,6 +137,8 @@ const ODD_ADDRESSES: &[&str] = &[
     "\"two words\"@good.example",
     "\"quoted\"@good.example",
     "\"a@b\"@good.example",
+    "\"a..b\"@good.example",
+    "\"dot.+tag\"@other.example",
     "\"user\\\"x\"@other.example",
     "\"\"@good.example",
     "user%other.example@good.example",
