@@ -254,7 +254,8 @@ impl<'a> Run<'a> {
     fn collect(&self, action: &Action, rule: Rule, warn_only: bool) -> Flow {
         let ends = match action {
             Action::Ok => return Flow::ListPermits(rule),
-            Action::Fault(_) | Action::Discard(_) => true,
+            Action::Fault(_) => true,
+            Action::Discard(_) => !self.before_mail(),
             Action::Reject(_) => !warn_only,
             Action::Dunno
             | Action::DeferIfPermit(_)

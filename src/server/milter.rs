@@ -98,11 +98,7 @@ impl Server {
             };
             conversation.connect_carried = decision.deferrals.clone();
             conversation.carried = decision.deferrals.clone();
-            Ok(match self.verdict(conversation, &decision, reply) {
-                // As in Postfix, an action is lost where there is no message yet.
-                Status::Discard => Status::Continue,
-                status => status,
-            })
+            Ok(self.verdict(conversation, &decision, reply))
         };
         let outcome = caught(handled).await;
         self.answer(conversation, Event::Connect, reply, outcome)

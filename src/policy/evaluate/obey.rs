@@ -7,6 +7,7 @@ use crate::{
         Deferral, Outcome, Remark, Rule, Verdict,
         action::{Action, Amendment},
     },
+    request::Event,
     smtp::reply::Reply,
 };
 
@@ -28,6 +29,9 @@ impl Run<'_> {
             Action::DeferIfReject(reply) => self.slots.reject_becomes(&reply, &rule),
             Action::DeferAtData(reply) => {
                 self.at_data.get_or_insert(Deferral { reply, rule });
+            }
+            Action::Discard(text) if self.before_mail() => {
+                self.remarks.push(Remark { word: "discard", text, rule });
             }
             // warn_if_reject does not hold it back: smtpd_check.c check_table_result().
             Action::Discard(text) => {
@@ -52,6 +56,12 @@ impl Run<'_> {
             }
         }
         Flow::Next
+    }
+
+    /// Whether there is no message yet that could be changed or thrown away: then the list goes on as if nothing was said
+    /// (smtpd_check.c not_in_client_helo()).
+    pub(super) fn before_mail(&self) -> bool {
+        self.request.event < Event::Mail
     }
 
     /// A refusal, unless defer_if_reject makes a 5xx temporary.
