@@ -190,6 +190,11 @@ impl Record {
         }
     }
 
+    /// Whether another name inside an archive would be looked at.
+    pub(super) fn has_members_left(&self) -> bool {
+        self.members < self.watch.limits.archive_members
+    }
+
     /// A name inside an archive. False when there are too many.
     pub(super) fn member(&mut self, written: &[u8], text: &str) -> bool {
         self.members += 1;
