@@ -25,6 +25,7 @@ impl Shadow {
     pub(super) fn finish(self, record: &mut Record) {
         let outside = record.here(self.here);
         self.leaf.finish(record);
+        record.release(true);
         record.here(outside);
     }
 }
