@@ -124,29 +124,6 @@ fn any_split_of_the_same_bytes_gives_the_same_result() {
     }
 }
 
-/// Every name that is banned in the files below the folder `MAILWARD_CORPUS`, for a reader to explain; and no file may
-/// make a walk panic.
-#[test]
-fn a_corpus_of_messages_is_walked() {
-    let Some(folder) = env::var_os("MAILWARD_CORPUS") else {
-        return say("SKIPPED the corpus: MAILWARD_CORPUS names no folder");
-    };
-    let watch = watch();
-    let (mut open, mut files, mut flagged) = (vec![PathBuf::from(folder)], 0, Vec::new());
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-            continue;
-        }
-        let facts = walk(&watch, &fs::read(&path).unwrap(), 65_535);
-        files += 1;
-        if !facts.findings[0].is_empty() || facts.unparsable.is_some() {
-            flagged.push(format!("{}: {:?} {:?}", path.display(), facts.findings, facts.unparsable));
-        }
-    }
-    say(&format!("{} of {files} files\n{}", flagged.len(), flagged.join("\n")));
-}
-
 /// What the walker says once the header is complete, and at the end of a first piece of the body.
 #[test]
 fn a_walk_says_when_nothing_in_the_rest_can_matter() {

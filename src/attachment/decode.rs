@@ -1,5 +1,7 @@
 //! Transfer encodings, decoded as they stream by, and leniently: what is no letter of the alphabet is passed over.
 
+use base64_simd::STANDARD_NO_PAD;
+
 /// The value of a letter of base64 (RFC 4648, with `-` and `_` too), or [`SKIP`], or [`PAD`].
 const SKIP: u8 = 0x40;
 const PAD: u8 = 0x41;
@@ -17,6 +19,11 @@ const fn values() -> [u8; 256] {
     values[b'=' as usize] = PAD;
     values
 }
+
+/// So much base64 is decoded at a time.
+const LINES: usize = 4_096;
+/// Of so little the letters are decoded one by one.
+const FEW: usize = 64;
 
 /// Base64 in one piece.
 pub(super) fn base64(text: &[u8]) -> Vec<u8> {
@@ -37,19 +44,53 @@ pub(super) struct Base64 {
 impl Base64 {
     /// Decodes the next letters.
     pub(super) fn feed(&mut self, text: &[u8], decoded: &mut Vec<u8>) {
-        let mut rest = text;
+        for piece in text.chunks(LINES) {
+            let mut rest = piece;
+            // A group that was begun in the piece before.
+            while self.letters > 0
+                && let Some((&byte, behind)) = rest.split_first()
+            {
+                self.byte(byte, decoded);
+                rest = behind;
+            }
+            if rest.len() < FEW || !self.lines(rest, decoded) {
+                rest.iter().for_each(|byte| self.byte(*byte, decoded));
+            }
+        }
+    }
+
+    /// Decodes lines in which nothing else stands than letters. False, and nothing is done, if there is more in them.
+    fn lines(&mut self, text: &[u8], decoded: &mut Vec<u8>) -> bool {
+        let mut letters = [0_u8; LINES];
+        let (mut filled, mut width, mut rest) = (0, 0, text);
         while !rest.is_empty() {
-            if self.letters == 0 {
-                let taken = groups(rest, decoded);
-                rest = rest.get(taken..).unwrap_or_default();
-            }
-            let Some((&letter, behind)) = rest.split_first() else { return };
-            rest = behind;
-            match VALUES[usize::from(letter)] {
-                SKIP => {}
-                PAD => self.finish(decoded),
-                value => self.letter(value, decoded),
-            }
+            // Most lines are as long as the one before.
+            let (line, behind) = match rest.get(width..width + 2) {
+                Some(b"\r\n") => rest.split_at(width),
+                _ => rest.split_at(memchr::memchr(b'\n', rest).unwrap_or(rest.len())),
+            };
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let Some(room) = letters.get_mut(filled..filled + line.len()) else { return false };
+            room.copy_from_slice(line);
+            filled += line.len();
+            width = line.len();
+            rest = behind.strip_prefix(b"\r\n").or(behind.strip_prefix(b"\n")).unwrap_or_default();
+        }
+        let (groups, begun) = letters.get(..filled).unwrap_or_default().split_at(filled / 4 * 4);
+        let start = decoded.len();
+        if STANDARD_NO_PAD.decode_append(groups, decoded).is_err() {
+            decoded.truncate(start);
+            return false;
+        }
+        begun.iter().for_each(|byte| self.byte(*byte, decoded));
+        true
+    }
+
+    fn byte(&mut self, byte: u8, decoded: &mut Vec<u8>) {
+        match VALUES[usize::from(byte)] {
+            SKIP => {}
+            PAD => self.finish(decoded),
+            value => self.letter(value, decoded),
         }
     }
 
@@ -72,27 +113,6 @@ impl Base64 {
             *self = Self::default();
         }
     }
-}
-
-/// Decodes whole groups as long as nothing else comes; how many letters were taken.
-fn groups(text: &[u8], decoded: &mut Vec<u8>) -> usize {
-    let start = decoded.len();
-    // A line at a time: what is behind its end would be cleared for nothing.
-    let text = text.get(..text.len().min(76)).unwrap_or_default();
-    decoded.resize(start + text.len() / 4 * 3, 0);
-    let mut taken = 0;
-    let room = decoded.get_mut(start..).unwrap_or_default();
-    for (group, bytes) in text.chunks_exact(4).zip(room.chunks_exact_mut(3)) {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|at| VALUES[usize::from(group[at])]);
-        if (a | b | c | d) & 0xC0 != 0 {
-            break;
-        }
-        let bits = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
-        bytes.copy_from_slice(&bits.to_be_bytes()[1..]);
-        taken += 4;
-    }
-    decoded.truncate(start + taken / 4 * 3);
-    taken
 }
 
 /// A transfer encoding as it streams by.
@@ -233,6 +253,37 @@ mod tests {
                 text.as_bytes().chunks(size).for_each(|piece| decoder.feed(piece, &mut decoded));
                 decoder.finish(&mut decoded);
                 assert_eq!(String::from_utf8_lossy(&decoded), want, "{text} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_of_letters_say_the_same_in_one_piece_and_letter_by_letter() {
+        let letters = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAx+/==";
+        let long = letters.trim_end_matches('=').repeat(140);
+        let lines = |width: usize, end: &str| {
+            let pieces = long.as_bytes().chunks(width);
+            pieces.map(|line| format!("{}{end}", String::from_utf8_lossy(line))).collect::<String>()
+        };
+        let clean: Vec<_> = [1, 60, 75, 76, 77, 4_000]
+            .into_iter()
+            .flat_map(|w| ["", "\n", "\r\n"].map(|e| lines(w, e)))
+            .collect();
+        let odd = ["\r", "=", "==\r\n", "-", "!", "\r\r\n", "\0", "\u{e9}"];
+        let with_odd = clean.iter().flat_map(|text| {
+            odd.into_iter().flat_map(move |odd| {
+                [100, 4_095, 4_096, 4_097, 5_000].map(|at| [&text[..at], odd, &text[at..]].concat())
+            })
+        });
+        for text in clean.iter().cloned().chain(with_odd) {
+            let (mut slow, mut want) = (Base64::default(), Vec::new());
+            text.bytes().for_each(|byte| slow.byte(byte, &mut want));
+            slow.finish(&mut want);
+            for size in [text.len(), 4_096, 1_001, 70] {
+                let (mut fast, mut decoded) = (Base64::default(), Vec::new());
+                text.as_bytes().chunks(size).for_each(|piece| fast.feed(piece, &mut decoded));
+                fast.finish(&mut decoded);
+                assert!(decoded == want, "by {size}: {text:?}");
             }
         }
     }

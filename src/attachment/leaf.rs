@@ -61,7 +61,8 @@ impl Leaf {
     pub(super) fn layer(encoding: Encoding, layer: Option<Layer>, record: &mut Record) -> Self {
         record.ambiguous(Trouble::Encoded);
         let decoder = decoder(encoding);
-        Self { encoding, decoder, content: layer.map(Content::message), inline: None, tail: None }
+        let content = layer.map(|layer| Content::message(layer, record));
+        Self { encoding, decoder, content, inline: None, tail: None }
     }
 
     /// Bytes that are held.

@@ -23,7 +23,8 @@ const TREE_BYTES: usize = 1 << 20;
 /// Names in one place of one part that the tree holds.
 const TREE_NAMES: usize = 64;
 
-/// The part of which a walk speaks. A body that goes on beside others has one of its own.
+/// The part of which a walk speaks. A body that goes on beside others has one of its own, and so has a message inside a
+/// part: which of them sees a byte first depends on the pieces in which they come.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Here {
     part: String,
@@ -31,6 +32,8 @@ pub(super) struct Here {
     called: String,
     /// Where it stands in the tree.
     drawn: usize,
+    /// What was found in the header of a message part, for each set of rules, until its body decides whether it counts.
+    held: Option<Vec<Vec<Finding>>>,
 }
 
 /// The notes of one walk, and what it may still spend.
@@ -40,7 +43,6 @@ pub(super) struct Record {
     budget: Arc<Budget>,
     facts: Facts,
     here: Here,
-    held: Option<Vec<(usize, Finding)>>,
     judged: VecDeque<u64>,
     parts: usize,
     names: usize,
@@ -62,7 +64,6 @@ impl Record {
             budget,
             facts,
             here: Here::default(),
-            held: None,
             judged: VecDeque::new(),
             parts: 0,
             names: 0,
@@ -131,6 +132,13 @@ impl Record {
         std::mem::replace(&mut self.here, here)
     }
 
+    /// The part of which the walk speaks now, for a message inside it.
+    pub(super) fn this_part(&mut self) -> Here {
+        // What is held back goes on to the message inside: its header decides.
+        let held = self.here.held.take();
+        Here { held, ..self.here.clone() }
+    }
+
     /// The number of the part that was begun last.
     pub(super) fn part(&self) -> &str {
         &self.here.part
@@ -161,7 +169,7 @@ impl Record {
     pub(super) fn held(&self) -> usize {
         let finding =
             |finding: &Finding| size_of::<Finding>() + finding.written.len() + finding.reading.len();
-        let held = self.held.iter().flatten().map(|(_, held)| finding(held));
+        let held = self.here.held.iter().flatten().flatten().map(finding);
         size_of::<Self>() + held.chain(self.facts.findings.iter().flatten().map(finding)).sum::<usize>()
     }
 
@@ -178,16 +186,21 @@ impl Record {
     /// From now on findings are held back: whether the names of a message part count is known only from its body.
     pub(super) fn hold(&mut self) {
         self.release(true);
-        self.held = Some(Vec::new());
+        self.here.held = Some(vec![Vec::new(); self.watch.rules.len()]);
     }
 
     /// Keeps the names that were held back, or forgets them.
     pub(super) fn release(&mut self, keep: bool) {
-        for (rules, finding) in self.held.take().unwrap_or_default() {
-            if keep {
+        for (rules, findings) in self.here.held.take().into_iter().flatten().enumerate() {
+            for finding in findings.into_iter().filter(|_| keep) {
                 self.add(rules, finding);
             }
         }
+    }
+
+    /// Whether another name inside an archive would be looked at.
+    pub(super) fn has_members_left(&self) -> bool {
+        self.members < self.watch.limits.archive_members
     }
 
     /// A name inside an archive. False when there are too many.
@@ -270,9 +283,8 @@ impl Record {
                         part: self.here.part.clone(),
                         source: place,
                     };
-                    match &mut self.held {
-                        Some(held) if held.len() < REMEMBERED => held.push((number, finding)),
-                        Some(_) => {}
+                    match self.here.held.as_mut().and_then(|held| held.get_mut(number)) {
+                        Some(held) => insert(held, finding, watch.limits.findings),
                         None => self.add(number, finding),
                     }
                 }
@@ -284,14 +296,9 @@ impl Record {
         self.draw(place, text, banned_by);
     }
 
-    /// Keeps a finding in its place, as long as there is room or it comes before another. Two readings of a body go on
-    /// side by side, and which of them finds something first is chance.
     fn add(&mut self, rules: usize, finding: Finding) {
-        let most = self.watch.limits.findings;
-        let Some(findings) = self.facts.findings.get_mut(rules) else { return };
-        if let Err(place) = findings.binary_search_by(|known| known.order(&finding)) {
-            findings.insert(place, finding);
-            findings.truncate(most);
+        if let Some(findings) = self.facts.findings.get_mut(rules) {
+            insert(findings, finding, self.watch.limits.findings);
         }
     }
 
@@ -304,6 +311,15 @@ impl Record {
         {
             part.names.push(Reading { source, text, banned_by });
         }
+    }
+}
+
+/// Keeps a finding in its place, as long as there is room or it comes before another. Two readings of a body go on side
+/// by side, and which of them finds something first is chance.
+fn insert(findings: &mut Vec<Finding>, finding: Finding, most: usize) {
+    if let Err(place) = findings.binary_search_by(|known| known.order(&finding)) {
+        findings.insert(place, finding);
+        findings.truncate(most);
     }
 }
 

@@ -30,6 +30,8 @@ its end; a field of a part cannot be changed by a milter, which is logged as
 `unchanged:` and counted. FILTER is an error when the table is loaded.
 
 A pattern that takes too long for a field is given up: 451 4.3.5.
+Postfix: PASS turns off body_checks and all milters, too; here: it ends the
+list, because a milter commands neither body_checks nor other milters.
 Postfix: asks its tables in turn for each field; here: one entry of the list
 after the other, because each is an entry of its own.
 Postfix: sees its own Received field, Bcc, Content-Length and Return-Path;

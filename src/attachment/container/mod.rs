@@ -10,7 +10,11 @@ mod sweep;
 mod tail;
 mod tar;
 
-use super::{facts::Unreadable, layer::Layer, record::Record};
+use super::{
+    facts::Unreadable,
+    layer::Layer,
+    record::{Here, Record},
+};
 use gzip::Gzip;
 pub(super) use inflate::Idle;
 use inflate::Inflate;
@@ -60,7 +64,8 @@ enum Inner {
     Sweep(Box<Sweep>),
     Gzip(Box<Gzip>),
     Records(Box<Records>),
-    Message(Box<Layer>),
+    /// A message, and which of its parts comes now: those who read the same bytes otherwise stay at theirs.
+    Message(Box<Layer>, Here),
     /// An image of a disk perhaps: so many bytes were seen, and these of its descriptor.
     Disk(usize, Vec<u8>),
 }
@@ -77,8 +82,9 @@ impl Content {
     }
 
     /// A content that is known to be a message, or the inside of a multipart.
-    pub(super) fn message(layer: Layer) -> Self {
-        Self { inner: Inner::Message(Box::new(layer)), ..Self::attachment(Hints::default()) }
+    pub(super) fn message(layer: Layer, record: &mut Record) -> Self {
+        let inner = Inner::Message(Box::new(layer), record.this_part());
+        Self { inner, ..Self::attachment(Hints::default()) }
     }
 
     /// Whether the rest says nothing any more.
@@ -87,7 +93,7 @@ impl Content {
             Inner::Nothing => true,
             Inner::Gzip(gzip) => gzip.is_done(),
             Inner::Records(records) => records.is_done(),
-            Inner::Head | Inner::Sweep(_) | Inner::Message(_) | Inner::Disk(..) => false,
+            Inner::Head | Inner::Sweep(_) | Inner::Message(..) | Inner::Disk(..) => false,
         }
     }
 
@@ -103,7 +109,7 @@ impl Content {
             Inner::Sweep(sweep) => sweep.held(),
             Inner::Gzip(gzip) => gzip.held(),
             Inner::Records(records) => records.held(),
-            Inner::Message(layer) => layer.held(),
+            Inner::Message(layer, _) => layer.held(),
         };
         size_of::<Self>() + self.head.capacity() + inner
     }
@@ -133,7 +139,12 @@ impl Content {
             Inner::Sweep(sweep) => sweep.finish(record),
             Inner::Gzip(gzip) => gzip.finish(record),
             Inner::Records(records) => records.finish(record),
-            Inner::Message(layer) => layer.finish(record),
+            Inner::Message(layer, here) => {
+                let outside = record.here(std::mem::take(here));
+                layer.finish(record);
+                record.release(true);
+                record.here(outside);
+            }
         }
         self.inner = Inner::Nothing;
     }
@@ -144,7 +155,11 @@ impl Content {
             Inner::Sweep(sweep) => sweep.feed(bytes, record),
             Inner::Gzip(gzip) => gzip.feed(bytes, record),
             Inner::Records(records) => records.feed(bytes, record),
-            Inner::Message(layer) => layer.feed(bytes, record),
+            Inner::Message(layer, here) => {
+                let outside = record.here(std::mem::take(here));
+                layer.feed(bytes, record);
+                *here = record.here(outside);
+            }
             Inner::Disk(seen, descriptor) => {
                 let skipped = ISO.saturating_sub(*seen);
                 *seen += bytes.len();
@@ -176,9 +191,8 @@ impl Content {
             Magic::Rar4 => Self::records(Records::new(Box::<Rar4>::default(), Rar4::FIRST)),
             Magic::Rar5 => Self::records(Records::new(Box::<Rar5>::default(), Rar5::FIRST)),
             Magic::Message(at) => {
-                let inner = Layer::nested(self.hints.encoded + 1, record).map(Box::new);
-                let inner = inner.map_or(Inner::Nothing, Inner::Message);
-                self.inner = inner;
+                let layer = Layer::nested(self.hints.encoded + 1, record).map(Box::new);
+                self.inner = layer.map_or(Inner::Nothing, |layer| Inner::Message(layer, record.this_part()));
                 self.pass(head.get(at..).unwrap_or_default(), record);
                 return;
             }

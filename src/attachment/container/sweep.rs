@@ -28,7 +28,6 @@ pub(in super::super) struct Sweep {
     tnef: bool,
     level: usize,
     member: Option<Member>,
-    members: usize,
     _lease: Lease,
 }
 
@@ -56,7 +55,7 @@ impl Sweep {
             record.unreadable(Unreadable::Limit);
             return None;
         };
-        Some(Self { window: Vec::new(), tnef, level, member: None, members: 0, _lease: lease })
+        Some(Self { window: Vec::new(), tnef, level, member: None, _lease: lease })
     }
 
     pub(super) fn held(&self) -> usize {
@@ -70,13 +69,18 @@ impl Sweep {
 
     pub(super) fn feed(&mut self, bytes: &[u8], record: &mut Record) {
         for piece in bytes.chunks(PIECE) {
-            self.window.extend_from_slice(piece);
-            self.scan(false, record);
+            if self.window.is_empty() {
+                let passed = self.scan(piece, false, record);
+                self.window.extend_from_slice(piece.get(passed..).unwrap_or_default());
+            } else {
+                self.window.extend_from_slice(piece);
+                self.scan_window(false, record);
+            }
         }
     }
 
     pub(super) fn finish(&mut self, record: &mut Record) {
-        self.scan(true, record);
+        self.scan_window(true, record);
         match &mut self.member {
             Some(Member::Deflated(inflate)) => inflate.finish(record),
             Some(Member::Stored { content, .. }) => content.finish(record),
@@ -84,23 +88,27 @@ impl Sweep {
         }
     }
 
-    fn scan(&mut self, last: bool, record: &mut Record) {
-        let window = std::mem::take(&mut self.window);
+    fn scan_window(&mut self, last: bool, record: &mut Record) {
+        let mut window = std::mem::take(&mut self.window);
+        let passed = self.scan(&window, last, record);
+        window.drain(..passed);
+        self.window = window;
+    }
+
+    /// Reads what stands at the signatures; how many bytes are not needed any more.
+    fn scan(&mut self, bytes: &[u8], last: bool, record: &mut Record) -> usize {
         let mut at = 0;
         loop {
-            let rest = window.get(at..).unwrap_or_default();
+            let rest = bytes.get(at..).unwrap_or_default();
             let Some(found) = self.signature(rest) else {
-                let keep = if last { 0 } else { rest.len().min(SIGNATURE - 1) };
-                let (passed, _) = rest.split_at(rest.len() - keep);
-                self.pass(passed, record);
-                at += passed.len();
-                break;
+                self.pass(rest, record);
+                return bytes.len();
             };
             let (before, from) = rest.split_at(found);
             self.pass(before, record);
             at += found;
             match self.read(from, record) {
-                Found::Needs(bytes) if from.len() < bytes && !last => break,
+                Found::Needs(bytes) if from.len() < bytes && !last => return at,
                 Found::No | Found::Needs(_) => {
                     self.pass(from.get(..1).unwrap_or_default(), record);
                     at += 1;
@@ -112,8 +120,6 @@ impl Sweep {
                 }
             }
         }
-        self.window = window;
-        self.window.drain(..at);
     }
 
     /// Where a signature may begin.
@@ -209,7 +215,10 @@ impl Sweep {
         if written.ends_with(b"/") && size == 0 {
             return false;
         }
-        self.members += 1;
+        if !record.has_members_left() {
+            record.unreadable(Unreadable::Limit);
+            return true;
+        }
         let mut known = record.member(written, &lenient(written));
         for unicode in unicode_paths(bytes.get(at + name..at + name + extra).unwrap_or_default()) {
             known &= record.member(unicode, &lenient(unicode));
