@@ -3,7 +3,7 @@
 use super::{
     admin::{self, PURGES},
     observe::{InUse, STATEMENTS, observe},
-    schema::MIGRATIONS,
+    open::KIND,
 };
 use crate::{
     greylist::Settings,
@@ -64,7 +64,7 @@ fn reads(connection: &Connection, sql: &str) -> Vec<String> {
 #[test]
 fn a_million_rows_are_found_by_their_keys_and_take_few_bytes() {
     let connection = Connection::open_in_memory().unwrap();
-    for migration in MIGRATIONS {
+    for migration in KIND.migrations {
         connection.execute_batch(migration.sql).unwrap();
     }
     fill(&connection);

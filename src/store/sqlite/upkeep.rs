@@ -113,7 +113,8 @@ mod tests {
     use super::*;
     use crate::{
         greylist::Settings,
-        store::sqlite::schema::{self, MIGRATIONS},
+        sqlite,
+        store::sqlite::open::{self, KIND},
         time::FixedClock,
     };
     use std::sync::Mutex;
@@ -124,7 +125,7 @@ mod tests {
     /// A database with rows that have waited since T.
     fn database(rows: i64) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(MIGRATIONS[0].sql).unwrap();
+        connection.execute_batch(KIND.migrations[0].sql).unwrap();
         for row in 0..rows {
             let sql = "INSERT INTO greylist (client, sender, recipient, first_seen, last_seen) \
                        VALUES (?1, 's', 'r', ?2, ?2)";
@@ -226,7 +227,7 @@ mod tests {
     fn what_is_purged_is_given_back_to_the_file_system() {
         let path = std::env::temp_dir().join(format!("mailward-upkeep-{}.db", std::process::id()));
         let settings = crate::config::settings::Greylist { path: path.clone(), ..Default::default() };
-        let mut connection = schema::open(&settings, MIGRATIONS).unwrap();
+        let mut connection = sqlite::open(&open::file(&settings), &KIND).unwrap();
         let row = "INSERT INTO greylist (client, sender, recipient, first_seen, last_seen) \
                    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
                    SELECT printf('192.0.%d.0/24', i), 'sender@x.example', 'to@rcpt.example', ?1, ?1 FROM n";
@@ -248,7 +249,7 @@ mod tests {
         assert!(empty < full / 2 && empty < 2 << 20, "{full} {empty}");
         drop(connection);
         for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(super::super::sidecar(&path, end));
+            let _ = std::fs::remove_file(sqlite::sidecar(&path, end));
         }
     }
 }
