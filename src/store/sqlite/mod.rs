@@ -6,6 +6,7 @@
 mod admin;
 mod checkpoint;
 mod exemptions;
+mod find;
 mod observe;
 mod open;
 #[cfg(test)]

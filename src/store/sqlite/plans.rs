@@ -2,6 +2,7 @@
 
 use super::{
     admin::{self, PURGES},
+    find::{KNOWN, find_sql},
     observe::{InUse, STATEMENTS, observe},
     open::KIND,
 };
@@ -75,7 +76,8 @@ fn a_million_rows_are_found_by_their_keys_and_take_few_bytes() {
     // As the planner sees it before and after it has counted.
     for count in ["", "PRAGMA analysis_limit = 400; ANALYZE;"] {
         connection.execute_batch(count).unwrap();
-        for sql in STATEMENTS.into_iter().chain(PURGES) {
+        let find = find_sql(3, 2);
+        for sql in STATEMENTS.into_iter().chain(PURGES).chain([find.as_str(), KNOWN]) {
             for step in reads(&connection, sql) {
                 let small = step == "SCAN exemption" && PURGES.last() == Some(&sql);
                 assert!(step.starts_with("SEARCH") || small, "{count} {step}\n{sql}");
