@@ -70,8 +70,13 @@ pub trait GreylistStore: Send + Sync {
     /// What is in the store.
     fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>>;
 
-    /// Removes one step of what has expired: how many rows. Fewer than [`PURGE_STEP`] mean that nothing is left.
-    fn purge(&self, ages: Ages, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>>;
+    /// Removes one step of what has expired, from where the last step ended or from the beginning.
+    fn purge(
+        &self,
+        ages: Ages,
+        now: Timestamp,
+        after: Option<RowKey>,
+    ) -> BoxFuture<'_, Result<Purged, StoreError>>;
 }
 
 crate::counter::counters! {
@@ -89,6 +94,15 @@ crate::counter::counters! {
 
 /// How many rows one step of a purge removes at most.
 pub const PURGE_STEP: usize = 100;
+
+/// What one step of a purge did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// How many rows it removed.
+    pub removed: usize,
+    /// Where the next one goes on; `None` at the end.
+    pub next: Option<RowKey>,
+}
 
 /// Which rows. What is `None` lets everything through.
 #[derive(Clone, Debug, Default)]

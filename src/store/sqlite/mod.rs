@@ -18,8 +18,8 @@ mod upkeep;
 mod writer;
 
 use super::{
-    Counters, Entry, Exemption, Filter, GreylistStore, KnownClient, KnownKey, Merged, PURGE_STEP, Record,
-    RowKey, Stats, StoreError,
+    Counters, Entry, Exemption, Filter, GreylistStore, KnownClient, KnownKey, Merged, PURGE_STEP, Purged,
+    Record, RowKey, Stats, StoreError,
 };
 use crate::{
     config::settings,
@@ -279,8 +279,13 @@ impl GreylistStore for SqliteStore {
         self.read(admin::stats)
     }
 
-    fn purge(&self, ages: Ages, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.write(move |connection| admin::purge(connection, &ages, now))
+    fn purge(
+        &self,
+        ages: Ages,
+        now: Timestamp,
+        after: Option<RowKey>,
+    ) -> BoxFuture<'_, Result<Purged, StoreError>> {
+        self.write(move |connection| admin::purge(connection, &ages, now, after))
     }
 }
 

@@ -15,6 +15,10 @@ pub(super) const KIND: Kind = Kind {
             sql: include_str!("../../../migrations/sqlite/0001_greylist.sql"),
         },
         Migration { name: "0002_retries", sql: include_str!("../../../migrations/sqlite/0002_retries.sql") },
+        Migration {
+            name: "0003_no_indices",
+            sql: include_str!("../../../migrations/sqlite/0003_no_indices.sql"),
+        },
     ],
     page_size: 4_096,
     cache_kib: 16_384,
