@@ -2,7 +2,12 @@
 //! that takes nothing never holds up mail.
 
 use rustix::fs::fstat;
-use std::{fmt, io};
+use std::{
+    fmt,
+    io::{self, Write},
+    mem, thread,
+    time::Duration,
+};
 use tracing::{Event, Level, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
@@ -19,6 +24,9 @@ const QUEUE_LINES: usize = 10_000;
 
 /// How many bytes of lines are written at once.
 const BUFFER: usize = 64 * 1024;
+
+/// How long the queue's thread rests after several lines at once: whoever logs meanwhile need not wake it.
+const REST: Duration = Duration::from_millis(5);
 
 /// The running log. It writes what is queued when it is dropped.
 pub struct Log {
@@ -44,8 +52,7 @@ impl Log {
             .lossy(true)
             .buffered_lines_limit(QUEUE_LINES)
             .thread_name("log")
-            // What waits goes out in one piece: the queue's thread flushes whenever it has nothing left to write.
-            .finish(io::BufWriter::with_capacity(BUFFER, io::stderr()));
+            .finish(Batches::new(io::stderr()));
         let drops = Drops(writer.error_counter());
         let format = if to_journal() { Format::Journal } else { Format::Plain };
         let subscriber = tracing_subscriber::fmt()
@@ -61,6 +68,35 @@ impl Log {
     /// How many lines were dropped because the log took none.
     pub fn drops(&self) -> &Drops {
         &self.drops
+    }
+}
+
+/// What waits goes out in one piece: the queue's thread flushes whenever it has nothing left to write.
+struct Batches<W: Write> {
+    out: io::BufWriter<W>,
+    /// The lines since the last flush.
+    lines: usize,
+}
+
+impl<W: Write> Batches<W> {
+    fn new(out: W) -> Self {
+        Self { out: io::BufWriter::with_capacity(BUFFER, out), lines: 0 }
+    }
+}
+
+impl<W: Write> Write for Batches<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.lines += 1;
+        self.out.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let busy = mem::take(&mut self.lines) > 1;
+        self.out.flush()?;
+        if busy {
+            thread::sleep(REST);
+        }
+        Ok(())
     }
 }
 

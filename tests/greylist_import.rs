@@ -1,6 +1,6 @@
 //! `mailward greylist import` and `export`: every format, twice, and files that are none.
 //!
-//! In the files of tests/import_greylist `{-60}` stands for a minute ago.
+//! In the files of tests/import_greylist `{-60}` stands for a minute ago; its README says who wrote which.
 
 #![allow(
     clippy::unwrap_used,
@@ -64,7 +64,7 @@ struct Case {
     known: &'static [&'static str],
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 9] = [
     Case {
         from: "postgrey",
         file: "postgrey.dump",
@@ -141,16 +141,59 @@ const CASES: [Case; 6] = [
         ],
         known: &["192.0.2.9,,7,-110400,-900000,-110400,0,import:spamd"],
     },
+    Case {
+        from: "greylistd",
+        file: "written/greylistd",
+        says: "greylistd: 3 rows and 2 known clients, 0 entries of no use, 1 faulty\n",
+        faults: &["line 8: it is no triplet"],
+        rows: &[
+            "192.0.2.0/24,bob@x.example,to@rcpt.example,-600,-600,-600,1,1,192.0.2.1,,import:greylistd",
+            "198.51.100.0/24,,to@rcpt.example,-603,-603,,1,0,198.51.100.7,,import:greylistd",
+            "2001:db8:0:1::/64,a@y.example,to@rcpt.example,-603,-603,,1,0,2001:db8:0:1::7,,import:greylistd",
+        ],
+        known: &[
+            "192.0.2.0/24,x.example,1,-600,-600,-600,0,import:greylistd",
+            "192.0.2.9,,2,-600,-600,-600,0,import:greylistd",
+        ],
+    },
+    Case {
+        from: "milter-greylist",
+        file: "written/milter-greylist.db",
+        says: "milter-greylist: 3 rows and 1 known clients, 0 entries of no use, 0 faulty\n",
+        faults: &[],
+        rows: &[
+            "192.0.2.0/24,bob@x.example,rcpt1425@example.org,-2402,-2402,,1,0,192.0.2.1,,import:milter-greylist",
+            "198.51.100.0/24,,rcpt2023@example.org,-2402,-2402,,1,0,198.51.100.9,,import:milter-greylist",
+            "198.51.100.0/24,a@y.example,rcpt1469@example.org,-600,-600,-600,1,1,198.51.100.7,,import:milter-greylist",
+        ],
+        known: &["198.51.100.0/24,y.example,1,-600,-600,-600,0,import:milter-greylist"],
+    },
+    Case {
+        from: "sqlgrey",
+        file: "written/sqlgrey.sql",
+        says: "sqlgrey: 3 rows and 2 known clients, 1 entries of no use, 0 faulty\n",
+        faults: &[],
+        rows: &[
+            "192.0.2.0/24,bob@x.example,to@rcpt.example,-664,-664,,1,0,,,import:sqlgrey",
+            "192.0.2.0/24,o'brien@q.example,to@rcpt.example,-664,-664,,1,0,,,import:sqlgrey",
+            "203.0.113.0/24,bounce-#-x@lists.z.example,to@rcpt.example,-664,-664,,1,0,,,import:sqlgrey",
+        ],
+        known: &[
+            "2001:db8:0:1::/64,y.example,1,-600,-664,-600,0,import:sqlgrey",
+            "203.0.113.0/24,z.example,1,-600,-664,-600,0,import:sqlgrey",
+        ],
+    },
 ];
 
 /// Makes the file of a case in the form in which the other greylister has it.
 fn made(directory: &Directory, file: &str, now: i64) -> String {
-    let path = directory.path().join(file);
-    match file {
+    let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+    let path = directory.path().join(name);
+    match name {
         "greylistd" => {
             fs::create_dir(&path).unwrap();
             for part in ["states", "triplets"] {
-                fs::write(path.join(part), text(&format!("greylistd/{part}"), now)).unwrap();
+                fs::write(path.join(part), text(&format!("{file}/{part}"), now)).unwrap();
             }
         }
         "sqlgrey.sql" => {

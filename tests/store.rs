@@ -285,7 +285,8 @@ mod contract {
         assert_eq!(say(store, unlimited(240)).await, "opened 240");
         let Terms { retry_window, max_age, known_max_age, .. } = terms;
         let ages = Ages { waiting: retry_window, passed: max_age, known: known_max_age };
-        let purge = |after| store.purge(ages, Timestamp(T + after));
+        let purge =
+            async |after| store.purge(ages, Timestamp(T + after), None).await.map(|purged| purged.removed);
         assert_eq!(purge(25 * HOUR).await.unwrap(), 0, "exactly at the end of the window it lives");
         assert_eq!(purge(25 * HOUR + 1).await.unwrap(), PURGE_STEP);
         assert_eq!(purge(25 * HOUR + 1).await.unwrap(), 3);

@@ -11,6 +11,7 @@ mod support;
 
 use mailward::{
     lookup::greylist::{Greylisted, Observation, Terms},
+    sqlite::Error,
     store::{GreylistStore, StoreError, sqlite::SqliteStore},
 };
 use rusqlite::Connection;
@@ -203,7 +204,8 @@ async fn a_newer_or_foreign_database_is_refused_and_not_touched() {
         Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         let before = fs::read(&path).unwrap();
         let refused = SqliteStore::check(&settings(&directory)).unwrap_err();
-        assert_eq!(matches!(refused, StoreError::Newer { found: 99, known: 2, .. }), newer, "{refused}");
+        let StoreError::Database(refused) = refused else { panic!("{refused}") };
+        assert_eq!(matches!(refused, Error::Newer { found: 99, known: 3, .. }), newer, "{refused}");
         let store = sqlite(&directory);
         assert!(say(&store, attempt("a@x.example", 0)).await.starts_with("Unavailable"));
         assert_eq!((fs::read(&path).unwrap(), beside(&directory)), (before, vec!["greylist.db".to_owned()]));

@@ -10,10 +10,8 @@ use crate::{
     },
     server::control::Request,
     smtp::text::escaped,
-    store::{
-        StoreError,
-        allow::{AllowFile, Allowed},
-    },
+    sqlite,
+    store::allow::{AllowFile, Allowed},
     time::{Clock, SystemClock, Timestamp, parse_duration},
 };
 use clap::{Args as ClapArgs, Subcommand};
@@ -101,13 +99,7 @@ fn kind(word: &str) -> Result<Kind, String> {
 /// A value that names nobody, a file that cannot be used, an exemption that is not there.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let path = allow_file();
-    let unusable = |error: StoreError| {
-        let exit = match error {
-            StoreError::Newer { .. } | StoreError::Foreign(_) => Exit::Configuration,
-            StoreError::CannotOpen(..) | StoreError::Failed(..) | StoreError::Busy(_) => Exit::InputOutput,
-        };
-        Failure::Says(exit, format!("{}: {error}", path.display()))
-    };
+    let unusable = |error: sqlite::Error| Failure::database(path.display(), &error);
     let now = SystemClock.now();
     match &args.command {
         Command::Add { kind, value, reason, expires, author } => {

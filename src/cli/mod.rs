@@ -20,9 +20,10 @@ mod scan;
 mod status;
 mod why;
 
+use crate::sqlite;
 use clap::{Parser, Subcommand};
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     io::{self, Write},
     process::ExitCode,
 };
@@ -108,6 +109,17 @@ enum Failure {
     Says(Exit, String),
     /// The output cannot be written.
     Output(io::Error),
+}
+
+impl Failure {
+    /// A database that cannot be used; `what` is what people call it.
+    fn database(what: impl Display, error: &sqlite::Error) -> Self {
+        let exit = match error {
+            sqlite::Error::Newer { .. } | sqlite::Error::Foreign(_) => Exit::Configuration,
+            sqlite::Error::CannotOpen(..) | sqlite::Error::Failed(..) => Exit::InputOutput,
+        };
+        Self::Says(exit, format!("{what}: {error}"))
+    }
 }
 
 impl From<io::Error> for Failure {

@@ -67,11 +67,7 @@ pub(super) struct Args {
 
 impl From<sqlite::Error> for Failure {
     fn from(error: sqlite::Error) -> Self {
-        let exit = match error {
-            sqlite::Error::Newer { .. } | sqlite::Error::Foreign(_) => Exit::Configuration,
-            sqlite::Error::CannotOpen(..) | sqlite::Error::Failed(..) => Exit::InputOutput,
-        };
-        Self::Says(exit, format!("the journal: {error}"))
+        Self::database("the journal", &error)
     }
 }
 

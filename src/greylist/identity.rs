@@ -1,7 +1,7 @@
 //! Under which names a client is recognised: its network, and the domain of its verified name.
 
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 /// How many bits of an address name its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +35,16 @@ impl Prefixes {
 /// The domain below which one organisation names its hosts: a public suffix (publicsuffix.org) and one label. `None` for
 /// a public suffix itself, so that no registry and no hoster's customers become one client.
 pub fn registrable(name: &str) -> Option<String> {
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let name = lower_case(name.strip_suffix('.').unwrap_or(name));
     if name.starts_with('[') || crate::smtp::domain::is_address(&name) {
         return None;
     }
     psl::domain_str(&name).map(str::to_owned)
+}
+
+/// Most names are so already.
+fn lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
 /// Words of names that providers give to their customers' lines.
@@ -84,7 +89,7 @@ const SERVERS: [&str; 13] = [
 /// Whether a client's name looks as if its provider gave it to whoever has the address now: it carries the address, or
 /// its end, or words such as `dyn` and `pool`. A word such as `mail` outweighs everything but the whole address.
 pub fn is_dynamic(name: &str, address: IpAddr) -> bool {
-    let name = name.to_ascii_lowercase();
+    let name = lower_case(name);
     let carried = carried(&name, address);
     if carried == Carried::Whole {
         return true;
@@ -120,11 +125,14 @@ fn carried(name: &str, address: IpAddr) -> Carried {
         }
     };
     let reversed = [octets[3], octets[2], octets[1], octets[0]];
-    let hex = |octets: [u8; 4]| octets.map(|octet| format!("{octet:02x}")).concat();
-    let padded = |octets: [u8; 4]| octets.map(|octet| format!("{octet:03}")).concat();
-    let runs = [hex(octets), hex(reversed), padded(octets), padded(reversed)];
-    if runs.iter().any(|run| name.contains(run)) {
-        return Carried::Whole;
+    // Only a name with so many digits in a row can hold all of it.
+    if longest_run(name) >= 8 {
+        let hex = |octets: [u8; 4]| octets.map(|octet| format!("{octet:02x}")).concat();
+        let padded = |octets: [u8; 4]| octets.map(|octet| format!("{octet:03}")).concat();
+        let runs = [hex(octets), hex(reversed), padded(octets), padded(reversed)];
+        if runs.iter().any(|run| name.contains(run)) {
+            return Carried::Whole;
+        }
     }
     let numbers: Vec<Option<u8>> = name
         .split(|c: char| !c.is_ascii_digit())
@@ -140,6 +148,11 @@ fn carried(name: &str, address: IpAddr) -> Carried {
     } else {
         Carried::Nothing
     }
+}
+
+/// How many hexadecimal digits a name has in a row at most.
+fn longest_run(name: &str) -> usize {
+    name.split(|c: char| !c.is_ascii_hexdigit()).map(str::len).max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -148,8 +148,11 @@ impl Settings {
         let sender = request.sender()?.address.internal();
         let recipient = request.recipient?.address.internal();
         let network = self.prefixes.network(address);
-        let domain = self.verified_names.then(|| vouched_domain(client)).flatten();
+        let vouched = vouched_domain(client);
         let sender_domain = sender.rsplit_once('@').and_then(|(_, domain)| identity::registrable(domain));
+        // Without it anybody could write the name of a correspondent.
+        let own_domain = sender_domain.is_some() && vouched == sender_domain;
+        let domain = vouched.filter(|_| self.verified_names).map(|domain| format!("ptr:{domain}"));
         let mut vouchers = Vec::new();
         if self.known_after > 0 {
             let client = match self.terms.profile {
@@ -165,7 +168,6 @@ impl Settings {
                 vouchers.push(Voucher { client, sender_domain: sender_domain.clone(), passes: 1 });
             }
         }
-        let own_domain = sender_domain_is(&sender, client);
         let correspondent = if self.learn_outgoing { bounded(&sender) } else { String::new() };
         let sender = match self.terms.profile {
             Profile::Mailward => sender::normalised(&sender, &recipient),
@@ -207,19 +209,13 @@ pub fn outgoing(sender: &str, recipients: &[String], now: Timestamp) -> Option<O
     (!remote.is_empty()).then(|| Outgoing { local: bounded(sender), remote, now })
 }
 
-/// `ptr:example.org`, for a client whose verified name says who runs it.
+/// The domain of a client's verified name, if that name says who runs it.
 fn vouched_domain(client: &Client) -> Option<String> {
     let identity = &client.identity;
     if identity.name_status != NameStatus::Verified || identity::is_dynamic(&identity.name, client.address?) {
         return None;
     }
-    identity::registrable(&identity.name).map(|domain| format!("ptr:{domain}"))
-}
-
-/// Whether a client's verified name, one that says who runs it, lies in the domain of a sender.
-fn sender_domain_is(sender: &str, client: &Client) -> bool {
-    let domain = sender.rsplit_once('@').and_then(|(_, domain)| identity::registrable(domain));
-    domain.is_some_and(|domain| vouched_domain(client) == Some(format!("ptr:{domain}")))
+    identity::registrable(&identity.name)
 }
 
 fn bounded(text: &str) -> String {

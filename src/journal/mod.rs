@@ -195,13 +195,10 @@ impl Journal {
     /// Whether the file can be used by this version, without changing anything.
     ///
     /// # Errors
-    /// [`sqlite::Error::Newer`] and [`sqlite::Error::Foreign`]; whatever else is wrong may be mended later.
+    /// As [`sqlite::check`].
     pub fn check(settings: &settings::Journal) -> Result<(), sqlite::Error> {
         let Some(path) = &settings.path else { return Ok(()) };
-        match sqlite::open_to_read(&open::file(path), &KIND) {
-            Err(error @ (sqlite::Error::Newer { .. } | sqlite::Error::Foreign(_))) => Err(error),
-            Ok(_) | Err(sqlite::Error::CannotOpen(..) | sqlite::Error::Failed(..)) => Ok(()),
-        }
+        sqlite::check(&open::file(path), &KIND)
     }
 
     /// Takes a record; never waits for the file.

@@ -1,6 +1,6 @@
 //! The journal's file.
 
-use crate::sqlite::{File, Kind, Migration};
+use crate::sqlite::{File, Kind, Log, Migration};
 use std::{path::Path, time::Duration};
 
 /// How long a lock of another process is waited for: records wait meanwhile, mail does not.
@@ -17,6 +17,7 @@ pub const KIND: Kind = Kind {
     // Rows are only appended: large pages take fewer calls.
     page_size: 16_384,
     cache_kib: 4_096,
+    log: Log::Ahead { pages: 1_000 },
 };
 
 /// The file of a path.

@@ -7,10 +7,8 @@ use crate::{
     decision::{Decision, Written},
     request::Request,
     smtp::text::escaped,
-    store::{
-        StoreError,
-        allow::{AllowFile, Hits},
-    },
+    sqlite,
+    store::allow::{AllowFile, Hits},
     time::Timestamp,
 };
 use std::{
@@ -180,7 +178,7 @@ impl Keeper {
         }
     }
 
-    fn looked(&mut self) -> Result<(), StoreError> {
+    fn looked(&mut self) -> Result<(), sqlite::Error> {
         if self.file.as_ref().is_some_and(AllowFile::has_moved) {
             self.file = None;
         }
@@ -214,7 +212,7 @@ impl Keeper {
     }
 
     /// Uses that cannot be written down now are kept for the next time.
-    fn note(&mut self) -> Result<(), StoreError> {
+    fn note(&mut self) -> Result<(), sqlite::Error> {
         let taken = mem::take(&mut *self.shared.hits.lock().unwrap_or_else(PoisonError::into_inner));
         let hits: Vec<Hits> = taken.into_iter().map(|(id, (count, last))| Hits { id, count, last }).collect();
         let Some(file) = self.file.as_mut().filter(|_| !hits.is_empty()) else { return Ok(()) };

@@ -45,7 +45,9 @@ pub const LOG_LIMIT: usize = 512;
 /// Escapes a client's text for a log line or a terminal: control and reordering characters and backslashes become
 /// `\u{…}` or `\\`, and what is longer than [`LOG_LIMIT`] is cut with `…`.
 pub fn escaped(text: &str) -> Cow<'_, str> {
-    if text.len() <= LOG_LIMIT && text.chars().all(|c| is_printable(c) && c != '\\') {
+    let is_plain = || text.chars().all(|c| is_printable(c) && c != '\\');
+    if text.len() <= LOG_LIMIT && (text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'\\') || is_plain())
+    {
         return Cow::Borrowed(text);
     }
     let shown = cut(text, LOG_LIMIT);

@@ -3,7 +3,7 @@
 
 mod open;
 
-pub use open::{open, open_to_read};
+pub use open::{check, open, open_beside, open_existing, open_to_read};
 
 use rusqlite::{Connection, ErrorCode, FileControl};
 use std::{
@@ -16,7 +16,7 @@ use std::{
 /// A kind of database file.
 #[derive(Debug)]
 pub struct Kind {
-    /// What it is called in the log: `the journal`.
+    /// What it is called in the log: `the journal`, `the greylist`.
     pub name: &'static str,
     /// Marks a file as ours (PRAGMA application_id).
     pub application_id: i64,
@@ -26,6 +26,20 @@ pub struct Kind {
     pub page_size: u32,
     /// PRAGMA cache_size of the writer, in KiB.
     pub cache_kib: u32,
+    /// How its changes are kept until they are in the file.
+    pub log: Log,
+}
+
+/// Where changes stand first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// In a log beside the file: readers and the writer do not wait for one another.
+    Ahead {
+        /// PRAGMA wal_autocheckpoint: with so many pages in it the writer itself copies it back.
+        pages: u32,
+    },
+    /// In SQLite's rollback journal: for a small file that changes rarely, since no other file stays beside it.
+    Rollback,
 }
 
 /// A schema change.

@@ -1,20 +1,17 @@
 //! Opening a file: its pragmas, and the numbered migrations that bring its schema up to date.
 
-use super::{Error, File, Kind, Migration, sidecar};
+use super::{Error, File, Kind, Log, Migration, sidecar};
 use rusqlite::{Connection, FileControl, OpenFlags, TransactionBehavior};
 use std::{
     fs,
-    io::ErrorKind,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown},
     path::Path,
 };
 use tracing::info;
 
 /// The permissions of a new file: readable for the group, so that its members can look in with sqlite3.
 const MODE: u32 = 0o640;
-
-/// How long the log may become before it is written back, in bytes.
-const LOG: u32 = 16_000 << 10;
 
 /// How many prepared statements are kept.
 const STATEMENTS: usize = 32;
@@ -24,27 +21,30 @@ const STATEMENTS: usize = 32;
 /// # Errors
 /// When it cannot be opened, belongs to another program, or has a newer schema: then nothing was changed.
 pub fn open(file: &File, kind: &Kind) -> Result<Connection, Error> {
-    let path = &file.path;
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        // Where that fails, opening says why.
-        let _ = fs::DirBuilder::new().recursive(true).mode(0o750).create(directory);
+    make(&file.path).map_err(|e| Error::CannotOpen(file.path.clone(), e.to_string()))?;
+    opened(file, kind)
+}
+
+/// The same for a file that somebody else makes; `None` if there is none.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_existing(file: &File, kind: &Kind) -> Result<Option<Connection>, Error> {
+    match fs::metadata(&file.path) {
+        Ok(_) => opened(file, kind).map(Some),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::CannotOpen(file.path.clone(), e.to_string())),
     }
-    let made = fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(path);
-    if let Err(error) = made.as_ref()
-        && error.kind() != ErrorKind::AlreadyExists
-    {
-        return Err(Error::CannotOpen(path.clone(), error.to_string()));
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(file.busy_timeout)?;
-    let found = version(&connection, path, kind)?;
-    prepare(&connection, file, kind, found == 0)?;
-    if found < number(kind.migrations.len()) {
-        backup(&connection, path, kind, found)?;
-        migrate(&mut connection, kind)?;
-    }
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+}
+
+/// Opens a file that the writer has open, for its checkpoints.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_beside(file: &File) -> Result<Connection, Error> {
+    let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "synchronous", file.synchronous)?;
+    persist_log(&connection)?;
     Ok(connection)
 }
 
@@ -56,11 +56,57 @@ pub fn open_to_read(file: &File, kind: &Kind) -> Result<Option<Connection>, Erro
     if !file.path.exists() {
         return Ok(None);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&file.path, flags)?;
+    let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(file.busy_timeout)?;
     let found = version(&connection, &file.path, kind)?;
     Ok((found == number(kind.migrations.len())).then_some(connection))
+}
+
+/// Whether a file can be used by this version, without changing anything.
+///
+/// # Errors
+/// [`Error::Newer`] and [`Error::Foreign`]; whatever else is wrong may be mended later.
+pub fn check(file: &File, kind: &Kind) -> Result<(), Error> {
+    match open_to_read(file, kind) {
+        Err(error @ (Error::Newer { .. } | Error::Foreign(_))) => Err(error),
+        Ok(_) | Err(Error::CannotOpen(..) | Error::Failed(..)) => Ok(()),
+    }
+}
+
+/// Makes a file where there is none: as the owner of its directory, who is the daemon, for root may be the first who
+/// needs it.
+fn make(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    if let Some(directory) = directory {
+        // Where that fails, making the file says why.
+        let _ = fs::DirBuilder::new().recursive(true).mode(0o750).create(directory);
+    }
+    match fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
+        Ok(file) if rustix::process::geteuid().is_root() => {
+            let owner = fs::metadata(directory.unwrap_or(Path::new(".")))?;
+            fchown(file, Some(owner.uid()), Some(owner.gid()))
+        }
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+fn connect(file: &File, mode: OpenFlags) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(&file.path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+fn opened(file: &File, kind: &Kind) -> Result<Connection, Error> {
+    let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(file.busy_timeout)?;
+    let found = version(&connection, &file.path, kind)?;
+    prepare(&connection, file, kind, found == 0)?;
+    if found < number(kind.migrations.len()) {
+        backup(&connection, &file.path, kind, found)?;
+        migrate(&mut connection, kind)?;
+    }
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
 }
 
 /// The schema's number.
@@ -80,20 +126,26 @@ fn version(connection: &Connection, path: &Path, kind: &Kind) -> Result<i64, Err
 }
 
 fn prepare(connection: &Connection, file: &File, kind: &Kind, new: bool) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", file.synchronous)?;
+    connection.pragma_update(None, "cache_size", -i64::from(kind.cache_kib))?;
+    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")?;
+    let pages = match kind.log {
+        Log::Ahead { pages } => pages,
+        Log::Rollback => return Ok(()),
+    };
     if new {
-        // Both must be set before the first table.
+        // Both must be set before the first table, and before the log.
         connection.pragma_update(None, "page_size", kind.page_size)?;
         connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?;
     }
     connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", file.synchronous)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG / kind.page_size)?;
-    connection.pragma_update(None, "cache_size", -i64::from(kind.cache_kib))?;
-    connection.execute_batch(
-        "PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; \
-         PRAGMA trusted_schema = OFF;",
-    )?;
-    // The log stays when the last connection closes, so that members of the group can read without us.
+    connection.pragma_update(None, "wal_autocheckpoint", pages)?;
+    connection.execute_batch("PRAGMA journal_size_limit = 67108864")?;
+    persist_log(connection)
+}
+
+/// The log stays when the last connection closes, so that members of the group can read without us.
+fn persist_log(connection: &Connection) -> rusqlite::Result<()> {
     let mut persist = 1;
     connection.file_control(None::<&str>, FileControl::PersistWal(&mut persist))
 }

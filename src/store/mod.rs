@@ -15,7 +15,6 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::{
     fmt,
-    path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
 };
 pub use transfer::{KnownClient, KnownKey, Merged, Record, RowKey};
@@ -71,8 +70,13 @@ pub trait GreylistStore: Send + Sync {
     /// What is in the store.
     fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>>;
 
-    /// Removes one step of what has expired: how many rows. Fewer than [`PURGE_STEP`] mean that nothing is left.
-    fn purge(&self, ages: Ages, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>>;
+    /// Removes one step of what has expired, from where the last step ended or from the beginning.
+    fn purge(
+        &self,
+        ages: Ages,
+        now: Timestamp,
+        after: Option<RowKey>,
+    ) -> BoxFuture<'_, Result<Purged, StoreError>>;
 }
 
 crate::counter::counters! {
@@ -90,6 +94,15 @@ crate::counter::counters! {
 
 /// How many rows one step of a purge removes at most.
 pub const PURGE_STEP: usize = 100;
+
+/// What one step of a purge did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// How many rows it removed.
+    pub removed: usize,
+    /// Where the next one goes on; `None` at the end.
+    pub next: Option<RowKey>,
+}
 
 /// Which rows. What is `None` lets everything through.
 #[derive(Clone, Debug, Default)]
@@ -215,21 +228,8 @@ pub struct DelayCost {
 /// Why the store cannot be used.
 #[derive(Debug)]
 pub enum StoreError {
-    /// The file cannot be opened or made.
-    CannotOpen(PathBuf, String),
-    /// Its schema is newer than this program knows.
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its schema's number.
-        found: i64,
-        /// The highest number known.
-        known: i64,
-    },
-    /// It belongs to another program.
-    Foreign(PathBuf),
-    /// The database failed; the words say how.
-    Failed(&'static str, String),
+    /// Its database cannot be used.
+    Database(crate::sqlite::Error),
     /// The store's thread is gone or has too much to do.
     Busy(&'static str),
 }
@@ -237,14 +237,7 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CannotOpen(path, why) => write!(f, "cannot open {}: {why}", path.display()),
-            Self::Newer { path, found, known } => write!(
-                f,
-                "{} has schema {found}, this version knows {known}: it was written by a newer mailward",
-                path.display()
-            ),
-            Self::Foreign(path) => write!(f, "{} is the database of another program", path.display()),
-            Self::Failed(what, why) => write!(f, "{what}: {why}"),
+            Self::Database(error) => error.fmt(f),
             Self::Busy(what) => f.write_str(what),
         }
     }
@@ -252,14 +245,24 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+impl From<crate::sqlite::Error> for StoreError {
+    fn from(error: crate::sqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 impl StoreError {
     /// The words for the answer to a mail.
     pub fn words(&self) -> &'static str {
         match self {
-            Self::CannotOpen(..) => "cannot be opened",
-            Self::Newer { .. } => "newer schema",
-            Self::Foreign(_) => "another program's database",
-            Self::Failed(what, _) | Self::Busy(what) => what,
+            Self::Database(error) => error.words(),
+            Self::Busy(what) => what,
         }
     }
 }

@@ -4,8 +4,8 @@ use super::Entry;
 use crate::time::Timestamp;
 use serde::Serialize;
 
-/// The primary key of a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The primary key of a row; the default stands before all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowKey {
     /// The client's key.
     pub client: String,

@@ -1,10 +1,7 @@
 //! `mailward greylist pass`, `forget` and `purge`: rows are let through or removed.
 
 use super::{Context, counted, json, which::Which};
-use crate::{
-    cli::Failure,
-    store::{GreylistStore, PURGE_STEP},
-};
+use crate::{cli::Failure, store::GreylistStore};
 use tokio::time::{Instant, sleep};
 
 /// Let waiting mail pass at its next attempt
@@ -44,14 +41,15 @@ pub(super) async fn forget(args: &Forget, context: &mut Context<'_>) -> Result<(
 
 /// Removes what has expired.
 pub(super) async fn purge(_: &Purge, context: &mut Context<'_>) -> Result<(), Failure> {
-    let mut all = 0;
+    let (mut all, mut after) = (0, None);
     loop {
         let begun = Instant::now();
-        let removed = context.store.purge(context.settings.ages(), context.now).await?;
-        all += removed;
-        if removed < PURGE_STEP {
+        let purged = context.store.purge(context.settings.ages(), context.now, after).await?;
+        all += purged.removed;
+        if purged.next.is_none() {
             return say(all, "removed", context);
         }
+        after = purged.next;
         // A running daemon writes meanwhile.
         sleep(begun.elapsed()).await;
     }

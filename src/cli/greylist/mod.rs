@@ -70,12 +70,10 @@ struct Context<'a> {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let exit = match error {
-            StoreError::Newer { .. } | StoreError::Foreign(_) => Exit::Configuration,
-            StoreError::CannotOpen(..) | StoreError::Failed(..) => Exit::InputOutput,
-            StoreError::Busy(_) => Exit::Unavailable,
-        };
-        Self::Says(exit, format!("the greylist: {error}"))
+        match error {
+            StoreError::Database(error) => Self::database("the greylist", &error),
+            StoreError::Busy(_) => Self::Says(Exit::Unavailable, format!("the greylist: {error}")),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the store counts and what it does to itself: statistics, purge, the sign of life.
 
-use super::retries;
+use super::{retries, select};
 use crate::{
     greylist::Ages,
-    store::{PURGE_STEP, Stats},
+    store::{PURGE_STEP, Purged, RowKey, Stats},
     time::Timestamp,
 };
 use rusqlite::{Connection, Result, params};
@@ -15,40 +15,52 @@ const DELAYS: [u64; 8] = [60, 240, 300, 600, 1_800, 3_600, 14_400, u64::MAX >> 1
 pub(super) fn stats(connection: &Connection) -> Result<Stats> {
     let one = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
-    let mut delays = Vec::with_capacity(DELAYS.len());
-    let mut below = 0;
-    for bound in DELAYS {
-        let counted: i64 = connection.query_row(
-            "SELECT count(*) FROM greylist WHERE passed_at IS NOT NULL \
-             AND passed_at - first_seen >= ?1 AND passed_at - first_seen < ?2 AND origin NOT LIKE 'import:%'",
-            [i64::try_from(below).unwrap_or(i64::MAX), i64::try_from(bound).unwrap_or(i64::MAX)],
-            |row| row.get(0),
-        )?;
-        delays.push((bound, number(counted)));
-        below = bound;
-    }
-    Ok(Stats {
-        waiting: number(one("SELECT count(*) FROM greylist WHERE passed_at IS NULL")?),
-        passed: number(one("SELECT count(*) FROM greylist WHERE passed_at IS NOT NULL")?),
+    let mut stats = Stats {
         known_clients: number(one("SELECT count(*) FROM known_client")?),
         never_returned: number(one(
             "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'never_returned'",
         )?),
-        delays,
+        delays: DELAYS.map(|bound| (bound, 0)).into(),
         first_retries: retries::first_retries(connection)?,
         delay_costs: retries::delay_costs(connection)?,
-    })
+        ..Stats::default()
+    };
+    // Once through the table, however large it is.
+    let mut statement = connection
+        .prepare("SELECT CAST(passed_at - first_seen AS INTEGER), origin LIKE 'import:%' FROM greylist")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let Some(delay) = row.get::<_, Option<i64>>(0)? else {
+            stats.waiting += 1;
+            continue;
+        };
+        stats.passed += 1;
+        let imported: bool = row.get(1)?;
+        let class = u64::try_from(delay).ok().filter(|_| !imported);
+        let class = class.and_then(|delay| stats.delays.iter_mut().find(|(bound, _)| delay < *bound));
+        if let Some((_, mails)) = class {
+            *mails += 1;
+        }
+    }
+    Ok(stats)
 }
 
+/// How many rows of the greylist one step of a purge looks at: less than a millisecond.
+const LOOK: usize = 1_000;
+
+/// The next rows behind a key, and whether they have expired.
+const LOOK_AT: &str = "\
+    SELECT client, sender, recipient, \
+    CASE WHEN passed_at IS NULL THEN first_seen < ?4 ELSE last_seen < ?5 END \
+    FROM greylist WHERE (client, sender, recipient) > (?1, ?2, ?3) ORDER BY client, sender, recipient LIMIT ?6";
+
 const PURGE_WAITING: &str = "\
-    DELETE FROM greylist WHERE (client, sender, recipient) IN \
-    (SELECT client, sender, recipient FROM greylist WHERE passed_at IS NULL AND first_seen < ?1 \
-    ORDER BY first_seen LIMIT ?2)";
+    DELETE FROM greylist WHERE (client, sender, recipient) > (?1, ?2, ?3) \
+    AND (client, sender, recipient) <= (?4, ?5, ?6) AND passed_at IS NULL AND first_seen < ?7";
 
 const PURGE_PASSED: &str = "\
-    DELETE FROM greylist WHERE (client, sender, recipient) IN \
-    (SELECT client, sender, recipient FROM greylist WHERE passed_at IS NOT NULL AND last_seen < ?1 \
-    ORDER BY last_seen LIMIT ?2)";
+    DELETE FROM greylist WHERE (client, sender, recipient) > (?1, ?2, ?3) \
+    AND (client, sender, recipient) <= (?4, ?5, ?6) AND passed_at IS NOT NULL AND last_seen < ?7";
 
 const PURGE_KNOWN: &str = "\
     DELETE FROM known_client WHERE (client, sender_domain) IN \
@@ -64,24 +76,36 @@ const PURGE_EXEMPTIONS: &str = "\
 
 /// All that a step of a purge runs. The last reads its whole table: it is as long as an administrator made it.
 #[cfg(test)]
-pub(super) const PURGES: [&str; 5] =
-    [PURGE_WAITING, PURGE_PASSED, PURGE_KNOWN, PURGE_CORRESPONDENTS, PURGE_EXEMPTIONS];
+pub(super) const PURGES: [&str; 6] =
+    [LOOK_AT, PURGE_WAITING, PURGE_PASSED, PURGE_KNOWN, PURGE_CORRESPONDENTS, PURGE_EXEMPTIONS];
 
-/// One step: waiting rows first, since a flood writes those.
-pub(super) fn purge(connection: &Connection, ages: &Ages, now: Timestamp) -> Result<usize> {
+/// One step, from where the last one ended. The greylist's rows are gone through in the order of their keys, so that
+/// what is removed together stands together.
+pub(super) fn purge(
+    connection: &Connection,
+    ages: &Ages,
+    now: Timestamp,
+    after: Option<RowKey>,
+) -> Result<Purged> {
     let before = |age: Duration| now.0.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-    let mut left = PURGE_STEP;
-    let mut step = |sql: &str, before: i64| -> Result<usize> {
-        let removed =
-            connection.prepare_cached(sql)?.execute(params![before, i64::try_from(left).unwrap_or(0)])?;
-        left = left.saturating_sub(removed);
-        Ok(removed)
+    let after = after.unwrap_or_default();
+    let look = look(connection, &after, before(ages.waiting), before(ages.passed))?;
+    let sweep = |sql: &str, before: i64| -> Result<usize> {
+        let Some(up_to) = look.last.as_ref().filter(|_| look.expired > 0) else { return Ok(0) };
+        let RowKey { client, sender, recipient } = &after;
+        let values = params![client, sender, recipient, up_to.client, up_to.sender, up_to.recipient, before];
+        connection.prepare_cached(sql)?.execute(values)
     };
-    let waiting = step(PURGE_WAITING, before(ages.waiting))?;
-    let passed = step(PURGE_PASSED, before(ages.passed))?;
-    let known = step(PURGE_KNOWN, before(ages.known))?;
-    let correspondents = step(PURGE_CORRESPONDENTS, before(ages.known))?;
-    let exempt = step(PURGE_EXEMPTIONS, now.0)?;
+    let waiting = sweep(PURGE_WAITING, before(ages.waiting))?;
+    let mut removed = waiting + sweep(PURGE_PASSED, before(ages.passed))?;
+    for (sql, before) in [
+        (PURGE_KNOWN, before(ages.known)),
+        (PURGE_CORRESPONDENTS, before(ages.known)),
+        (PURGE_EXEMPTIONS, now.0),
+    ] {
+        let left = i64::try_from(PURGE_STEP.saturating_sub(removed)).unwrap_or(0);
+        removed += connection.prepare_cached(sql)?.execute(params![before, left])?;
+    }
     if waiting > 0 {
         connection
             .prepare_cached(
@@ -90,7 +114,40 @@ pub(super) fn purge(connection: &Connection, ages: &Ages, now: Timestamp) -> Res
             )?
             .execute([i64::try_from(waiting).unwrap_or(0)])?;
     }
-    Ok(waiting + passed + known + correspondents + exempt)
+    let ended = look.ended && removed < PURGE_STEP;
+    Ok(Purged { removed, next: (!ended).then(|| look.last.unwrap_or(after)) })
+}
+
+/// What stands behind a key.
+struct Look {
+    /// The last row that was looked at; at the end of the table the last one that has expired.
+    last: Option<RowKey>,
+    /// How many have expired: a step's worth at most.
+    expired: usize,
+    /// Whether the table ends there.
+    ended: bool,
+}
+
+fn look(connection: &Connection, after: &RowKey, waiting_before: i64, passed_before: i64) -> Result<Look> {
+    let RowKey { client, sender, recipient } = after;
+    let limit = i64::try_from(LOOK).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(LOOK_AT)?;
+    let mut rows =
+        statement.query(params![client, sender, recipient, waiting_before, passed_before, limit])?;
+    let (mut last, mut expired, mut seen) = (None, 0, 0);
+    while let Some(row) = rows.next()? {
+        let has_expired: bool = row.get(3)?;
+        seen += 1;
+        expired += usize::from(has_expired);
+        let full = expired == PURGE_STEP || seen == LOOK;
+        if full || has_expired {
+            last = Some(select::key(row)?);
+        }
+        if full {
+            break;
+        }
+    }
+    Ok(Look { last, expired, ended: seen < LOOK && expired < PURGE_STEP })
 }
 
 /// The time of the last sign of life, in `meta`.

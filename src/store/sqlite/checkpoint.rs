@@ -1,8 +1,7 @@
 //! Checkpoints beside the writer (sqlite.org/wal.html section 3.1): on its own thread their copying and syncing would hold up
 //! every answer meanwhile, and a purge makes them frequent.
 
-use super::{LOCKED, failed, schema};
-use crate::{config::settings, store::StoreError};
+use crate::sqlite::{self, Error, File, Trouble};
 use rusqlite::Connection;
 use std::{
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -10,15 +9,16 @@ use std::{
 };
 use tracing::{debug, warn};
 
-/// After how many changed rows a checkpoint is due. One changes two or three pages of 4,000 bytes.
-const CHANGES: u64 = 1_000;
+/// After how many changed rows a checkpoint is due. One changes a page of 4,000 bytes or two; what several of them change
+/// in one page is copied once.
+const CHANGES: u64 = 4_000;
 
 /// How often the log is copied at most until nothing is added meanwhile; each time there is less.
 const PASSES: usize = 5;
 
 /// What the writer knows of the checkpoints.
 pub(super) struct Checkpoints {
-    settings: settings::Greylist,
+    file: File,
     /// The connection's count of changes when the last one was asked for.
     changes: u64,
     /// To the thread, which begins with the first one that is due.
@@ -26,11 +26,11 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn new(settings: settings::Greylist) -> Self {
-        Self { settings, changes: 0, due: None }
+    pub(super) fn new(file: File) -> Self {
+        Self { file, changes: 0, due: None }
     }
 
-    /// Asks for one if enough has changed. Where none can be made, the writer's own at [`schema::WAL_PAGES`] remains.
+    /// Asks for one if enough has changed. Where none can be made, the writer's own remains.
     pub(super) fn after(&mut self, connection: &Connection) {
         let changes = connection.total_changes();
         // A connection that was opened anew counts anew.
@@ -38,29 +38,29 @@ impl Checkpoints {
             return;
         }
         self.changes = changes;
-        let due = self.due.get_or_insert_with(|| start(self.settings.clone()));
+        let due = self.due.get_or_insert_with(|| start(self.file.clone()));
         // While one is under way, the next waits; more than that need not.
         let _ = due.try_send(());
     }
 }
 
-fn start(settings: settings::Greylist) -> SyncSender<()> {
+fn start(file: File) -> SyncSender<()> {
     let (due, asked) = sync_channel(1);
     let thread = thread::Builder::new().name("greylist-wal".to_owned());
-    if let Err(e) = thread.spawn(move || run(&settings, &asked)) {
+    if let Err(e) = thread.spawn(move || run(&file, &asked)) {
         warn!("the greylist has no thread for checkpoints, its writer makes them: {e}");
     }
     due
 }
 
-fn run(settings: &settings::Greylist, asked: &Receiver<()>) {
+fn run(file: &File, asked: &Receiver<()>) {
     let mut works = true;
     for () in asked {
-        let result = checkpoint(settings);
+        let result = checkpoint(file);
         match &result {
             Ok((pages, copied)) => debug!("checkpoint: {copied} of {pages} pages"),
             // Whoever holds the lock makes the store fail, which is said there.
-            Err(StoreError::Failed(LOCKED, _)) => continue,
+            Err(Error::Failed(Trouble::Locked, _)) => continue,
             Err(error) if works => warn!("checkpoints of the greylist fail, its writer makes them: {error}"),
             Err(_) => {}
         }
@@ -70,10 +70,10 @@ fn run(settings: &settings::Greylist, asked: &Receiver<()>) {
 
 /// Copies the log's pages into the file; how many the log has, and how many of them are copied. The file is opened each
 /// time: it may be another one by now.
-fn checkpoint(settings: &settings::Greylist) -> Result<(i64, i64), StoreError> {
-    let connection = schema::open_beside(settings)?;
+fn checkpoint(file: &File) -> Result<(i64, i64), Error> {
+    let connection = sqlite::open_beside(file)?;
     let counts = |row: &rusqlite::Row<'_>| Ok((row.get(1)?, row.get(2)?));
-    let pass = || connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], counts).map_err(|e| failed(&e));
+    let pass = || connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], counts);
     let mut last = pass()?;
     for _ in 1..PASSES {
         let next = pass()?;
@@ -89,7 +89,7 @@ fn checkpoint(settings: &settings::Greylist) -> Result<(i64, i64), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::{schema::MIGRATIONS, sidecar};
+    use crate::{config::settings, store::sqlite::open};
 
     /// A directory of the test's own.
     struct Place(std::path::PathBuf);
@@ -104,21 +104,21 @@ mod tests {
     fn a_checkpoint_goes_on_beside_a_writer_and_leaves_the_log() {
         let place = Place(std::env::temp_dir().join(format!("mailward-checkpoint-{}", std::process::id())));
         let path = place.0.join("greylist.db");
-        let settings = settings::Greylist { path: path.clone(), ..settings::Greylist::default() };
-        assert!(checkpoint(&settings).is_err(), "there is no file");
+        let file = open::file(&settings::Greylist { path: path.clone(), ..settings::Greylist::default() });
+        assert!(checkpoint(&file).is_err(), "there is no file");
         assert!(!path.exists(), "and none is made");
-        let writer = schema::open(&settings, MIGRATIONS).unwrap();
+        let writer = sqlite::open(&file, &open::KIND).unwrap();
         let insert = "INSERT INTO meta (key, value) VALUES (?1, '')";
         writer.execute_batch("BEGIN IMMEDIATE").unwrap();
         writer.execute(insert, ["not committed"]).unwrap();
-        let (pages, copied) = checkpoint(&settings).unwrap();
+        let (pages, copied) = checkpoint(&file).unwrap();
         assert!(pages > 0 && copied == pages, "{copied} of {pages}");
         writer.execute_batch("COMMIT").unwrap();
-        checkpoint(&settings).unwrap();
+        checkpoint(&file).unwrap();
         writer.execute(insert, ["begins the log anew"]).unwrap();
-        assert!(checkpoint(&settings).unwrap().0 < pages);
+        assert!(checkpoint(&file).unwrap().0 < pages);
         drop(writer);
-        assert!(checkpoint(&settings).is_ok(), "it is the last that closes the file");
-        assert!(sidecar(&path, "-wal").exists());
+        assert!(checkpoint(&file).is_ok(), "it is the last that closes the file");
+        assert!(sqlite::sidecar(&path, "-wal").exists());
     }
 }

@@ -6,33 +6,33 @@
 mod admin;
 mod checkpoint;
 mod exemptions;
+mod find;
 mod observe;
+mod open;
 #[cfg(test)]
 mod plans;
 mod retries;
-mod schema;
 mod select;
 mod transfer;
 mod upkeep;
 mod writer;
 
 use super::{
-    Counters, Entry, Exemption, Filter, GreylistStore, KnownClient, KnownKey, Merged, PURGE_STEP, Record,
-    RowKey, Stats, StoreError,
+    Counters, Entry, Exemption, Filter, GreylistStore, KnownClient, KnownKey, Merged, PURGE_STEP, Purged,
+    Record, RowKey, Stats, StoreError,
 };
 use crate::{
     config::settings,
     greylist::Ages,
     lookup::greylist::{Greylisted, Observation, Outgoing},
+    sqlite,
     time::{Clock, Timestamp},
 };
 use futures_util::future::BoxFuture;
 use observe::InUse;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use select::Change;
 use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         mpsc::{SyncSender, TrySendError, sync_channel},
@@ -94,12 +94,9 @@ impl SqliteStore {
     /// Whether the file can be used by this version, without changing anything.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] and [`StoreError::Foreign`]; whatever else is wrong may be mended later.
+    /// As [`sqlite::check`].
     pub fn check(settings: &settings::Greylist) -> Result<(), StoreError> {
-        match schema::open_to_read(settings) {
-            Err(error @ (StoreError::Newer { .. } | StoreError::Foreign(_))) => Err(error),
-            Ok(_) | Err(StoreError::CannotOpen(..) | StoreError::Failed(..) | StoreError::Busy(_)) => Ok(()),
-        }
+        Ok(sqlite::check(&open::file(settings), &open::KIND)?)
     }
 
     fn writer(&self) -> Option<&SyncSender<Job>> {
@@ -161,7 +158,7 @@ impl SqliteStore {
                     transaction.commit()?;
                     Ok(result)
                 });
-                result.map_err(|e| failed(&e))
+                result.map_err(StoreError::from)
             });
             // Whoever asked may be gone.
             let _ = answer.send(result);
@@ -208,10 +205,10 @@ impl GreylistStore for SqliteStore {
     }
 
     fn peek(&self, observation: Arc<Observation>) -> BoxFuture<'_, Greylisted> {
-        let settings = self.settings.clone();
-        let look = move || match schema::open_to_read(&settings) {
+        let file = open::file(&self.settings);
+        let look = move || match sqlite::open_to_read(&file, &open::KIND) {
             Ok(Some(connection)) => {
-                observe::observe(&connection, &observation, InUse::ALL, None).map_err(|e| failed(&e))
+                observe::observe(&connection, &observation, InUse::ALL, None).map_err(sqlite::Error::from)
             }
             // Nobody has come yet.
             Ok(None) => {
@@ -282,42 +279,18 @@ impl GreylistStore for SqliteStore {
         self.read(admin::stats)
     }
 
-    fn purge(&self, ages: Ages, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.write(move |connection| admin::purge(connection, &ages, now))
+    fn purge(
+        &self,
+        ages: Ages,
+        now: Timestamp,
+        after: Option<RowKey>,
+    ) -> BoxFuture<'_, Result<Purged, StoreError>> {
+        self.write(move |connection| admin::purge(connection, &ages, now, after))
     }
 }
-
-/// SQLite's error in our words.
-pub(super) fn failed(error: &rusqlite::Error) -> StoreError {
-    let words = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LOCKED,
-        Some(ErrorCode::DiskFull) => FULL,
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "the database is read-only",
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => CORRUPT,
-        Some(ErrorCode::CannotOpen) => "the database cannot be opened",
-        Some(ErrorCode::SystemIoFailure) => "the disk fails",
-        Some(ErrorCode::OutOfMemory) => "out of memory",
-        _ => "the database fails",
-    };
-    StoreError::Failed(words, error.to_string())
-}
-
-/// What a lock is called in a [`StoreError::Failed`].
-const LOCKED: &str = "the database is locked";
-/// And a full disk.
-const FULL: &str = "the disk is full";
-/// What a corrupt file is called in a [`StoreError::Failed`].
-const CORRUPT: &str = "the database is corrupt";
 
 /// A count from a column that anybody may have written with sqlite3.
 fn count(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u32> {
     let value: i64 = row.get(column)?;
     Ok(u32::try_from(value.max(0)).unwrap_or(u32::MAX))
-}
-
-/// The path with something behind its name: `greylist.db-wal`.
-fn sidecar(path: &Path, end: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(end);
-    PathBuf::from(name)
 }

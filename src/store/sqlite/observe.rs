@@ -1,6 +1,10 @@
 //! One observation as one job: exemption, known clients, rows under every name, and what is written of it.
 
-use super::{count, retries};
+use super::{
+    count,
+    find::{Found, find, known},
+    retries,
+};
 use crate::{
     greylist::judge::{self, Known, Row, Ruling},
     lookup::greylist::{Greylisted, Observation, Outgoing, Voucher, Wait},
@@ -19,19 +23,11 @@ const LEARN: &str = "\
     INSERT INTO correspondent (remote, local, last_sent, sent) VALUES (?1, ?2, ?3, 1) \
     ON CONFLICT (remote, local) DO UPDATE SET last_sent = excluded.last_sent, sent = sent + 1";
 
-const KNOWN: &str = "\
-    SELECT passes, last_pass, first_seen, last_seen, hits FROM known_client \
-    WHERE client = ?1 AND sender_domain = ?2";
-
 const WRITE_KNOWN: &str = "\
     INSERT INTO known_client (client, sender_domain, passes, last_pass, first_seen, last_seen, hits, origin) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
     ON CONFLICT (client, sender_domain) DO UPDATE SET passes = excluded.passes, last_pass = excluded.last_pass, \
     first_seen = excluded.first_seen, last_seen = excluded.last_seen, hits = excluded.hits";
-
-const ROW: &str = "\
-    SELECT first_seen, last_seen, passed_at, deferred, passed FROM greylist \
-    WHERE client = ?1 AND sender = ?2 AND recipient = ?3";
 
 const WRITE_ROW: &str = "\
     INSERT INTO greylist (client, sender, recipient, first_seen, last_seen, passed_at, deferred, passed, last_ip, \
@@ -45,8 +41,8 @@ const FORGET: &str = "DELETE FROM greylist WHERE client = ?1 AND sender = ?2 AND
 
 /// All that a mail may cause.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 8] =
-    [KINDS_OF_EXEMPTION, CORRESPONDENT, LEARN, KNOWN, WRITE_KNOWN, ROW, WRITE_ROW, FORGET];
+pub(super) const STATEMENTS: [&str; 6] =
+    [KINDS_OF_EXEMPTION, CORRESPONDENT, LEARN, WRITE_KNOWN, WRITE_ROW, FORGET];
 
 /// Which of the tables that many never use have rows; the others need not be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,27 +80,16 @@ pub(super) fn observe(
     if correspondent && observation.own_domain {
         return Ok(Greylisted::Correspondent);
     }
-    for voucher in &observation.vouchers {
-        let Some(known) = known(connection, voucher)? else { continue };
-        if !judge::vouches(terms, voucher, &known, *now) {
-            continue;
+    let rows = match find(connection, observation)? {
+        Found::Passes => return Ok(Greylisted::Passed),
+        Found::Vouched(voucher, known) => {
+            if let Some(used) = judge::used(terms, &known, *now).filter(|_| networks.is_some()) {
+                write_known(connection, voucher, &used, observation)?;
+            }
+            return Ok(Greylisted::Known);
         }
-        if let Some(used) = judge::used(terms, &known, *now).filter(|_| networks.is_some()) {
-            write_known(connection, voucher, &used, observation)?;
-        }
-        return Ok(Greylisted::Known);
-    }
-    let mut rows = Vec::with_capacity(observation.clients.len());
-    for client in &observation.clients {
-        let row = row(connection, observation, client)?;
-        // The strongest name's row says everything, and nothing is written: weaker ones would change neither.
-        if let Some(row) = row.filter(|_| rows.is_empty())
-            && judge::passes_unnoted(terms, observation.brief, *now, &row)
-        {
-            return Ok(Greylisted::Passed);
-        }
-        rows.push(row);
-    }
+        Found::Rows(rows) => rows,
+    };
     let found: Vec<Row> = rows.iter().flatten().copied().collect();
     let ruling = judge::judge(terms, observation.brief, *now, &found);
     let said = match networks {
@@ -209,20 +194,6 @@ pub(super) fn learn(connection: &Connection, outgoing: &Outgoing) -> Result<()> 
     Ok(())
 }
 
-fn known(connection: &Connection, voucher: &Voucher) -> Result<Option<Known>> {
-    let mut statement = connection.prepare_cached(KNOWN)?;
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok(Known {
-            passes: count(row, 0)?,
-            last_pass: Timestamp(row.get(1)?),
-            first_seen: Timestamp(row.get(2)?),
-            last_seen: Timestamp(row.get(3)?),
-            hits: count(row, 4)?,
-        })
-    };
-    statement.query_row([&voucher.client, &voucher.sender_domain], read).optional()
-}
-
 fn write_known(
     connection: &Connection,
     voucher: &Voucher,
@@ -242,20 +213,6 @@ fn write_known(
         origin(observation)
     ])?;
     Ok(())
-}
-
-fn row(connection: &Connection, observation: &Observation, client: &str) -> Result<Option<Row>> {
-    let mut statement = connection.prepare_cached(ROW)?;
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok(Row {
-            first_seen: Timestamp(row.get(0)?),
-            last_seen: Timestamp(row.get(1)?),
-            passed_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
-            deferred: count(row, 3)?,
-            passed: count(row, 4)?,
-        })
-    };
-    statement.query_row([client, &observation.sender, &observation.recipient], read).optional()
 }
 
 fn write_row(connection: &Connection, observation: &Observation, client: &str, row: &Row) -> Result<()> {

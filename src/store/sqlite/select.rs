@@ -142,7 +142,8 @@ pub(super) fn find(connection: &Connection, filter: &Filter, after: Option<&RowK
     Ok(Found { keys, next })
 }
 
-fn key(row: &Row<'_>) -> Result<RowKey> {
+/// The key in a row's first columns.
+pub(super) fn key(row: &Row<'_>) -> Result<RowKey> {
     Ok(RowKey { client: row.get(0)?, sender: row.get(1)?, recipient: row.get(2)? })
 }
 

@@ -3,7 +3,7 @@
 use super::{SharedAges, admin};
 use crate::{
     greylist::judge::since,
-    store::PURGE_STEP,
+    store::RowKey,
     time::{Clock, Timestamp},
 };
 use rusqlite::{Connection, Result};
@@ -18,6 +18,8 @@ use tracing::{info, warn};
 const ROUND: Duration = Duration::from_secs(60);
 /// Between two steps of a round: the mails in between wait for one step at most. A million rows take half an hour.
 const BREATH: Duration = Duration::from_millis(200);
+/// After going through all rows it rests so many times as long as that took: a table that large loses little by it.
+const REST: u32 = 3;
 /// How often the planner's statistics are brought up to date.
 const OPTIMIZE: Duration = Duration::from_secs(24 * 3_600);
 /// A clock that goes wrong by so much between two rounds is not trusted: far less than anything lives, so that a step of
@@ -33,6 +35,13 @@ pub(super) struct Upkeep {
     ages: SharedAges,
     clock: Arc<dyn Clock>,
     due: Instant,
+    /// Where the last step of the purge ended; `None` before it begins.
+    place: Option<RowKey>,
+    /// When it began, and from when it may begin again.
+    begun: Instant,
+    rested: Instant,
+    /// The clock at the last sign of life.
+    beaten: Option<Timestamp>,
     optimized: Instant,
     /// The clock at the last round, and when that was.
     last: Option<(Timestamp, Instant)>,
@@ -42,7 +51,18 @@ pub(super) struct Upkeep {
 impl Upkeep {
     pub(super) fn new(ages: SharedAges, clock: Arc<dyn Clock>) -> Self {
         let now = Instant::now();
-        Self { ages, clock, due: now + BREATH, optimized: now, last: None, trusted_from: now }
+        Self {
+            ages,
+            clock,
+            due: now + BREATH,
+            place: None,
+            begun: now,
+            rested: now,
+            beaten: None,
+            optimized: now,
+            last: None,
+            trusted_from: now,
+        }
     }
 
     /// How long until there is something to do.
@@ -63,12 +83,14 @@ impl Upkeep {
         if instant < self.trusted_from {
             return Ok(());
         }
-        let ages = *self.ages.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let removed = admin::purge(&transaction, &ages, now)?;
-        admin::beat(&transaction, now)?;
-        transaction.commit()?;
-        if removed >= PURGE_STEP {
+        if self.beaten.is_none_or(|then| now < then || since(then, now) >= ROUND) {
+            admin::beat(connection, now)?;
+            self.beaten = Some(now);
+        }
+        if self.place.is_some() || instant >= self.rested {
+            self.purge(connection, now, instant)?;
+        }
+        if self.place.is_some() {
             self.due = instant + BREATH;
             return Ok(());
         }
@@ -82,6 +104,20 @@ impl Upkeep {
             connection.execute_batch("PRAGMA analysis_limit = 400; PRAGMA optimize;")?;
             self.optimized = instant;
         }
+        Ok(())
+    }
+
+    /// One step of the purge.
+    fn purge(&mut self, connection: &mut Connection, now: Timestamp, instant: Instant) -> Result<()> {
+        if self.place.is_none() {
+            self.begun = instant;
+        }
+        let ages = *self.ages.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let purged = admin::purge(&transaction, &ages, now, self.place.take())?;
+        transaction.commit()?;
+        self.place = purged.next;
+        self.rested = instant + instant.duration_since(self.begun).saturating_mul(REST);
         Ok(())
     }
 
@@ -113,7 +149,11 @@ mod tests {
     use super::*;
     use crate::{
         greylist::Settings,
-        store::sqlite::schema::{self, MIGRATIONS},
+        sqlite,
+        store::{
+            PURGE_STEP,
+            sqlite::open::{self, KIND},
+        },
         time::FixedClock,
     };
     use std::sync::Mutex;
@@ -124,7 +164,7 @@ mod tests {
     /// A database with rows that have waited since T.
     fn database(rows: i64) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(MIGRATIONS[0].sql).unwrap();
+        connection.execute_batch(KIND.migrations[0].sql).unwrap();
         for row in 0..rows {
             let sql = "INSERT INTO greylist (client, sender, recipient, first_seen, last_seen) \
                        VALUES (?1, 's', 'r', ?2, ?2)";
@@ -226,9 +266,9 @@ mod tests {
     fn what_is_purged_is_given_back_to_the_file_system() {
         let path = std::env::temp_dir().join(format!("mailward-upkeep-{}.db", std::process::id()));
         let settings = crate::config::settings::Greylist { path: path.clone(), ..Default::default() };
-        let mut connection = schema::open(&settings, MIGRATIONS).unwrap();
+        let mut connection = sqlite::open(&open::file(&settings), &KIND).unwrap();
         let row = "INSERT INTO greylist (client, sender, recipient, first_seen, last_seen) \
-                   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
+                   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) \
                    SELECT printf('192.0.%d.0/24', i), 'sender@x.example', 'to@rcpt.example', ?1, ?1 FROM n";
         connection.execute(row, [T]).unwrap();
         let size = |connection: &Connection| {
@@ -238,7 +278,7 @@ mod tests {
         let full = size(&connection);
         let clock = Arc::new(FixedClock::at(Timestamp(T + 26 * 3_600)));
         let mut upkeep = upkeep(&clock);
-        // Forty steps of the purge, then some that give pages back.
+        // Those of the purge, then some that give pages back.
         while upkeep.due_in() <= BREATH {
             upkeep.step(&mut connection).unwrap();
         }
@@ -248,7 +288,7 @@ mod tests {
         assert!(empty < full / 2 && empty < 2 << 20, "{full} {empty}");
         drop(connection);
         for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(super::super::sidecar(&path, end));
+            let _ = std::fs::remove_file(sqlite::sidecar(&path, end));
         }
     }
 }

@@ -1,35 +1,39 @@
 //! The thread that writes: jobs in groups, one commit a group, answers after it.
 
 use super::{
-    CORRUPT, FULL, Job, LOCKED, SharedAges,
+    Job, SharedAges,
     checkpoint::Checkpoints,
-    failed,
     observe::{InUse, observe},
-    schema, sidecar,
+    open,
     upkeep::Upkeep,
 };
 use crate::{
     config::settings,
     lookup::greylist::{Greylisted, Observation},
+    sqlite::{self, Trouble},
     store::{Counters, StoreError, networks::Networks},
     time::Clock,
 };
-use rusqlite::{Connection, FileControl, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use std::{
-    fs, mem,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
+    thread,
     time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 /// How many jobs one commit takes at most.
 const GROUP: usize = 256;
+/// How long a group waits for others when the last one was not alone. Whoever comes meanwhile wakes nobody, and a commit
+/// costs as much as some rows.
+const GATHER: Duration = Duration::from_micros(500);
 /// How long a store that cannot be opened is left alone.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a lock is waited for while it is known to be held: the mails of the time before have waited long enough.
@@ -62,7 +66,7 @@ impl Writer {
         counters: Arc<Counters>,
     ) -> Self {
         let upkeep = ages.map(|ages| Upkeep::new(ages, clock.clone()));
-        let checkpoints = Checkpoints::new(settings.clone());
+        let checkpoints = Checkpoints::new(open::file(&settings));
         Self {
             settings,
             clock,
@@ -88,6 +92,7 @@ impl Writer {
     }
 
     fn work(&mut self, jobs: &Receiver<Job>) {
+        let mut busy = false;
         loop {
             let pause = self.upkeep.as_ref().map_or(Duration::from_secs(3_600), Upkeep::due_in);
             let mut next = match jobs.recv_timeout(pause) {
@@ -95,6 +100,9 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            if mem::take(&mut busy) && next.is_some() {
+                thread::sleep(GATHER);
+            }
             let mut group = Vec::new();
             while let Some(job) = next.take() {
                 match job {
@@ -109,6 +117,7 @@ impl Writer {
                     next = jobs.try_recv().ok();
                 }
             }
+            busy = group.len() > 1;
             self.observe(group);
             self.maintain();
             if let Some(connection) = &self.connection {
@@ -151,16 +160,16 @@ impl Writer {
                 said.push(observe(&transaction, observation, in_use, Some(networks))?);
             }
             transaction.commit()?;
-            Ok(said)
+            Ok::<_, rusqlite::Error>(said)
         };
-        let said = write().map_err(|e| failed(&e))?;
+        let said = write()?;
         self.recovered();
         Ok(said)
     }
 
     /// The connection, opened if there is none. A file that was deleted or replaced under us is left.
     fn open(&mut self) -> Result<&mut Connection, StoreError> {
-        if self.connection.as_ref().is_some_and(has_moved) {
+        if self.connection.as_ref().is_some_and(sqlite::has_moved) {
             add(&self.counters.renewals);
             warn!("{} was deleted or replaced: it is made anew", self.settings.path.display());
             self.connection = None;
@@ -187,43 +196,39 @@ impl Writer {
 
     /// Opens the file; a corrupt one is moved aside first.
     fn opened(&mut self) -> Result<Connection, StoreError> {
-        match schema::open(&self.settings, schema::MIGRATIONS) {
-            Err(StoreError::Failed(CORRUPT, why)) => {
-                self.move_aside(&why);
-                schema::open(&self.settings, schema::MIGRATIONS)
-            }
-            result => result,
-        }
+        let file = open::file(&self.settings);
+        let opened = sqlite::open(&file, &open::KIND).or_else(|error| {
+            if self.moved_aside(&error) { sqlite::open(&file, &open::KIND) } else { Err(error) }
+        });
+        Ok(opened?)
     }
 
-    /// Keeps a corrupt file for whoever wants to look into it.
-    fn move_aside(&mut self, why: &str) {
+    /// Keeps a corrupt file for whoever wants to look into it: whether it was one and its place is free now.
+    fn moved_aside(&mut self, error: &sqlite::Error) -> bool {
+        let sqlite::Error::Failed(Trouble::Corrupt, why) = error else { return false };
         self.connection = None;
-        add(&self.counters.renewals);
         let path = &self.settings.path;
-        let end = format!(".corrupt-{}", self.clock.now().0);
-        for part in ["", "-wal", "-shm"] {
-            let (from, to) = (sidecar(path, part), sidecar(path, &format!("{end}{part}")));
-            if from.exists()
-                && let Err(e) = fs::rename(&from, &to)
-            {
-                error!("cannot move {} aside: {e}", from.display());
+        match sqlite::move_aside(path, self.clock.now().0) {
+            Ok(aside) => {
+                add(&self.counters.renewals);
+                let (path, aside) = (path.display(), aside.display());
+                error!("{path} is corrupt ({why}): moved aside as {aside}, a new one begins");
+                true
+            }
+            Err(e) => {
+                debug!("{e}");
+                false
             }
         }
-        let aside = sidecar(path, &end);
-        error!("{} is corrupt ({why}): moved aside as {}, a new one begins", path.display(), aside.display());
     }
 
     /// Says a fault once, and mends what can be mended.
     fn failed(&mut self, error: StoreError) {
-        if let StoreError::Failed(CORRUPT, why) = &error {
-            self.move_aside(why);
+        let StoreError::Database(error) = error else { return };
+        if self.moved_aside(&error) {
             return;
         }
         let words = error.words();
-        if let StoreError::Busy(_) = error {
-            return;
-        }
         if self.fault != Some(words) {
             error!("the greylist cannot be used, on_store_failure decides: {error}");
             // Another fault on top of one is no second outage.
@@ -233,7 +238,7 @@ impl Writer {
         }
         // SQLite opens for reading what it cannot open for writing, and would stay so: a new try may fare better. A lock
         // or a full disk goes away under an open file.
-        if words != LOCKED && words != FULL {
+        if !matches!(error.trouble(), Some(Trouble::Locked | Trouble::Full)) {
             self.connection = None;
         }
         if let Some(connection) = &self.connection {
@@ -255,7 +260,7 @@ impl Writer {
         let Some(mut upkeep) = self.upkeep.take() else { return };
         if upkeep.due_in().is_zero() {
             let result = match self.open() {
-                Ok(connection) => upkeep.step(connection).map_err(|e| failed(&e)),
+                Ok(connection) => upkeep.step(connection).map_err(StoreError::from),
                 Err(error) => Err(error),
             };
             if let Err(error) = result {
@@ -283,11 +288,6 @@ fn what_is_in_use(connection: &Connection, last: &mut Option<(i64, InUse)>) -> r
 
 fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
-}
-
-fn has_moved(connection: &Connection) -> bool {
-    let mut moved = 0;
-    connection.file_control(None::<&str>, FileControl::HasMoved(&mut moved)).is_ok() && moved != 0
 }
 
 fn now() -> Instant {
