@@ -4,6 +4,7 @@
 use super::{StoreError, sqlite::failed};
 use crate::{
     allow::{Exemption, Kind},
+    sqlite::Mark,
     time::Timestamp,
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
@@ -67,6 +68,11 @@ pub struct AllowFile {
 }
 
 impl AllowFile {
+    /// What the file is recognised by.
+    pub fn mark() -> Mark {
+        Mark { application_id: APPLICATION_ID, schema: i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX) }
+    }
+
     /// Opens the file; `None` if there is none. A lock of another process is waited for with `patience`.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ use crate::{
     config::settings,
     greylist::Ages,
     lookup::greylist::{Greylisted, Observation, Outgoing},
+    sqlite::Mark,
     time::{Clock, Timestamp},
 };
 use futures_util::future::BoxFuture;
@@ -84,6 +85,11 @@ impl SqliteStore {
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What its file is recognised by.
+    pub fn mark() -> Mark {
+        schema::mark()
     }
 
     /// Opens the file now, so that what is wrong with it is logged now.

@@ -1,7 +1,7 @@
 //! Opening the file: its pragmas, and the numbered migrations that bring its schema up to date.
 
 use super::{failed, sidecar};
-use crate::{config::settings, store::StoreError};
+use crate::{config::settings, sqlite::Mark, store::StoreError};
 use rusqlite::{Connection, FileControl, OpenFlags};
 use std::{
     fs,
@@ -37,6 +37,11 @@ pub(super) const WAL_PAGES: usize = 16_000;
 
 /// How many prepared statements are kept: all that an observation needs.
 const STATEMENTS: usize = 32;
+
+/// What the file is recognised by.
+pub(super) fn mark() -> Mark {
+    Mark { application_id: APPLICATION_ID, schema: number(MIGRATIONS.len()) }
+}
 
 /// Opens the file for writing, making it and bringing its schema up to date where needed.
 ///
