@@ -165,8 +165,8 @@ fn an_installation_that_is_well_has_nothing_to_mend() {
         [
             "ok postfix: SMTP, chroot=yes, smtpd_milters reaches mailward (unix:mailward/mailward.sock)",
             "ok postfix: a probe through it was answered by mailward",
-            "note postfix: while mailward is down: clients hear 451 and try again later (tempfail) / mailward postfix attach \
-         --config-dir ETC --if-down accept or tempfail changes that",
+            "note postfix: while mailward is down: clients hear 451 and try again later (tempfail); `attach --if-down` \
+         changes that",
         ]
     );
     said.has("ok database: STATE/journal.db (the journal) ");

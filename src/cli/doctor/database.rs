@@ -19,8 +19,8 @@ pub(super) struct Facts {
     pub(super) works: Option<bool>,
     /// The disk it is on, or will be on.
     pub(super) disk: Option<Disk>,
-    /// What keeps the daemon from writing it, in plain words.
-    pub(super) barrier: Option<String>,
+    /// Whether the daemon may write it, or what keeps it from that; `None` if nobody knows who the daemon is.
+    pub(super) writable: Option<Result<(), String>>,
 }
 
 /// What is found.
@@ -107,7 +107,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
             "is on a file system that is mounted read-only".to_owned(),
             "see dmesg: a failing disk is often remounted so",
         );
-    } else if let Some(barrier) = &facts.barrier {
+    } else if let Some(Err(barrier)) = &facts.writable {
         problem(
             Level::Fail,
             format!("cannot be written: {barrier}"),
@@ -132,7 +132,8 @@ fn well(facts: &Facts) -> Option<Finding> {
         State::Read { contents, sizes: (file, log) } => {
             let kind = if contents.wal { "WAL" } else { "no WAL" };
             let all = Bytes(file + log);
-            format!("{path} ({name}) {all}, {kind}, schema {}, writable{free}", contents.schema)
+            let writable = if facts.writable.is_some() { ", writable" } else { "" };
+            format!("{path} ({name}) {all}, {kind}, schema {}{writable}{free}", contents.schema)
         }
         State::Denied | State::Newer(..) | State::Foreign | State::Fails(_) => return None,
     };
@@ -218,7 +219,7 @@ mod tests {
             state: sound(),
             works: Some(true),
             disk: Some(Disk { free: 41 << 30, read_only: false }),
-            barrier: None,
+            writable: Some(Ok(())),
         }
     }
 
@@ -272,7 +273,7 @@ mod tests {
                 &["FAIL is on a file system that is mounted read-only"],
             ),
             (
-                Facts { barrier: Some("it is root's".to_owned()), ..facts() },
+                Facts { writable: Some(Err("it is root's".to_owned())), ..facts() },
                 &["FAIL cannot be written: it is root's"],
             ),
             (Facts { disk: Some(little), ..facts() }, &["ok ", "warn has only 500 MB left on its disk"]),

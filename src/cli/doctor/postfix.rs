@@ -194,11 +194,11 @@ fn down(facts: &Facts) -> Vec<Finding> {
     let Some((element, _)) = element else { return Vec::new() };
     let action = setting(element, "default_action").unwrap_or(&facts.default_action);
     let text = format!("while mailward is down: {}", meaning(action));
-    let level = if action == "reject" { Level::Warn } else { Level::Note };
-    let mut findings = vec![
-        Finding::new(level, SUBJECT, text)
-            .fix(format!("{} --if-down accept or tempfail changes that", attach(facts))),
-    ];
+    let other = format!("{} --if-down tempfail", attach(facts));
+    let mut findings = vec![match action {
+        "reject" => Finding::new(Level::Warn, SUBJECT, text).fix(other),
+        _ => Finding::new(Level::Note, SUBJECT, format!("{text}; `attach --if-down` changes that")),
+    }];
     let limit = setting(element, "command_timeout").unwrap_or(&facts.command_timeout);
     if let Ok(limit) = parse_duration(limit)
         && limit <= facts.deadline
@@ -259,8 +259,8 @@ mod tests {
 
     const RUNS: &str = "ok 3.10.13, runs";
     const REACHED: &str = "ok smtp, chroot=yes, smtpd_milters reaches mailward (unix:m/m.sock)";
-    const DOWN: &str = "note while mailward is down: clients hear 451 and try again later (tempfail) / mailward postfix \
-                        attach --if-down accept or tempfail changes that";
+    const DOWN: &str = "note while mailward is down: clients hear 451 and try again later (tempfail); `attach \
+                        --if-down` changes that";
 
     #[test]
     fn what_is_attached_and_what_is_not() {
@@ -349,7 +349,7 @@ mod tests {
             "warn 3.10.13 in /etc/postfix-out does not run / systemctl start postfix",
             REACHED,
             "warn while mailward is down: all mail is refused for good (reject) / mailward postfix attach --config-dir \
-             /etc/postfix-out --if-down accept or tempfail changes that",
+             /etc/postfix-out --if-down tempfail",
             "warn it waits 15s for an answer that may take decision_deadline = 20s / mailward postfix attach \
              --config-dir /etc/postfix-out",
             "note clients in smtpd_milter_maps = cidr:/x have other milters",

@@ -53,13 +53,14 @@ fn facts(
         // Who else would start it there?
         None => Account::named(USER).filter(|_| path.starts_with(STATE)),
     };
-    let barrier = account.and_then(|account| {
-        let directory =
-            path.parent().and_then(|directory| account.barrier(directory, rights::WRITE | rights::ENTER));
-        directory.or_else(|| account.barrier(&path, rights::READ | rights::WRITE))
+    let writable = account.map(|account| {
+        let enter = rights::WRITE | rights::ENTER;
+        let directory = path.parent().and_then(|directory| account.barrier(directory, enter));
+        let barrier = directory.or_else(|| account.barrier(&path, rights::READ | rights::WRITE));
+        barrier.map_or(Ok(()), Err)
     });
     let (state, disk) = (state(&path, mark), disk(&path));
-    Facts { name, path, mark, state, works, disk, barrier }
+    Facts { name, path, mark, state, works, disk, writable }
 }
 
 fn state(path: &Path, mark: Mark) -> State {
