@@ -172,9 +172,12 @@ impl Machine {
         let built = self.directory.path().join("built-in.toml");
         let other = support::postfix::free_addresses(1)[0];
         fs::write(&built, config::builtin().replace("127.0.0.1:8895", &other.to_string())).unwrap();
+        // What serves is a second mailward; what comes after it speaks with the one that runs.
         let cargo = format!(
-            "#!/bin/sh\n[ \"$1 $2 $3\" = 'run --release --' ] || exit 64\nshift 3\nexec {MAILWARD} \"$@\" -c {}\n",
-            built.display()
+            "#!/bin/sh\n[ \"$1 $2 $3\" = 'run --release --' ] || exit 64\nshift 3\n[ \"$1\" != run ] || exec {MAILWARD} \
+             \"$@\" -c {}\nexec {MAILWARD} \"$@\" -c {}\n",
+            built.display(),
+            config.display()
         );
         for (name, text) in [("mailward", mailward), ("cargo", cargo)] {
             fs::write(bin.join(name), text).unwrap();
@@ -185,9 +188,7 @@ impl Machine {
     /// The command on this machine: its places have other names.
     fn shell(&self, command: &str) -> Command {
         let dump = self.directory.path().join("postgrey.dump");
-        let command = command
-            .replace("inet:127.0.0.1:8895", "unix:mailward/mailward.sock")
-            .replace("/var/lib/postgrey", dump.to_str().unwrap());
+        let command = command.replace("/var/lib/postgrey", dump.to_str().unwrap());
         let path =
             format!("{}:{}", self.directory.path().join("bin").display(), std::env::var("PATH").unwrap());
         let mut shell = Command::new("sh");

@@ -41,6 +41,8 @@ pub(super) struct Service {
     pub(super) name: String,
     /// Whether it is chrooted in the queue directory.
     pub(super) chroot: bool,
+    /// Whether it speaks TLS from the first byte.
+    pub(super) wrapped: bool,
     /// Whether master.cf sets smtpd_milters for it.
     pub(super) overridden: bool,
     /// The smtpd_milters in force.
@@ -113,7 +115,7 @@ fn attach(facts: &Facts) -> String {
 }
 
 fn filtered(facts: &Facts, service: &Service) -> Finding {
-    let Service { name, chroot, overridden, milters, ours } = service;
+    let Service { name, chroot, overridden, milters, ours, .. } = service;
     let who = format!("{}, chroot={}", escaped(name), if *chroot { "yes" } else { "no" });
     let Some((element, reach)) = ours else {
         let why = match overridden {
@@ -237,6 +239,7 @@ mod tests {
         Service {
             name: name.to_owned(),
             chroot: true,
+            wrapped: false,
             overridden: false,
             milters: String::new(),
             ours: ours.map(|(element, reach)| (element.to_owned(), reach)),

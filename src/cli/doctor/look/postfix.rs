@@ -120,9 +120,7 @@ impl Looking<'_> {
             command_timeout: instance.value("milter_command_timeout")?,
             maps: instance.value("smtpd_milter_maps").unwrap_or_default(),
             deadline: self.deadline,
-            probe: (self.answers.is_ok() && runs != Some(false))
-                .then(|| first(&instance, &services))
-                .flatten(),
+            probe: (self.answers.is_ok() && runs != Some(false)).then(|| first(&services)).flatten(),
             services,
         };
         let mut findings = postfix::check(&facts);
@@ -148,6 +146,7 @@ impl Looking<'_> {
         Service {
             name: service.name.clone(),
             chroot,
+            wrapped: service.wrapped,
             overridden: service.milters.is_some(),
             milters: milters.to_owned(),
             ours,
@@ -191,11 +190,9 @@ fn barrier(account: &Account, socket: &Path, queue: &Path) -> Option<String> {
 }
 
 /// Sends a probe through the first service that asks mailward and takes one.
-fn first(instance: &Instance, services: &[Service]) -> Option<Probed> {
-    let wrapped = instance.services().ok()?;
-    let plain =
-        services.iter().zip(&wrapped).filter(|(service, listed)| service.ours.is_some() && !listed.wrapped);
-    plain.filter_map(|(service, _)| probe::address(&service.name)).next().map(probe::through)
+fn first(services: &[Service]) -> Option<Probed> {
+    let plain = services.iter().filter(|service| service.ours.is_some() && !service.wrapped);
+    plain.filter_map(|service| probe::address(&service.name)).next().map(probe::through)
 }
 
 fn main_cf(instance: &Instance) -> Result<MainCf, Failure> {
