@@ -55,7 +55,7 @@ fn the_shipped_policy_has_no_fault() {
     let loaded = config::parse("mailward.toml", config::builtin(), &mut Nothing);
     assert_eq!(loaded.diagnostics, []);
     let config = loaded.config.unwrap();
-    assert_eq!(config.policy.lists.each_ref().map(|list| list.entries.len()), [3, 5, 4, 3, 0, 1]);
+    assert_eq!(config.policy.lists.each_ref().map(|list| list.entries.len()), [3, 5, 4, 5, 3, 1]);
     assert_eq!(config.settings.mynetworks.len(), 2);
     assert_eq!(
         mailward(&["check-config", "--strict", "-c", "conf/mailward.toml"]),

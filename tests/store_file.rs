@@ -108,9 +108,9 @@ async fn the_system_s_sqlite3_shows_tables_and_views() {
 fn readme() -> Vec<(String, String)> {
     let text = include_str!("../README.md");
     let behind = text.split_once("Five questions to `sqlite3").unwrap().1;
-    let block = behind.lines().skip(1).skip_while(|line| line.is_empty());
+    let block = behind.lines().skip_while(|line| *line != "```sql").skip(1);
     let mut all: Vec<(String, String)> = Vec::new();
-    for line in block.take_while(|line| line.starts_with("    ") || line.is_empty()) {
+    for line in block.take_while(|line| *line != "```") {
         match (line.trim().strip_prefix("-- "), all.last_mut()) {
             (Some(question), _) => all.push((question.to_owned(), String::new())),
             (None, Some((_, query))) => {

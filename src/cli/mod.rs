@@ -4,6 +4,7 @@ mod allow;
 mod attach;
 mod check_config;
 mod control;
+mod doctor;
 mod explain;
 mod greylist;
 mod man;
@@ -44,6 +45,7 @@ enum Command {
     Run(run::Args),
     CheckConfig(check_config::Args),
     Completions(man::Completions),
+    Doctor(doctor::Args),
     Explain(explain::Args),
     Greylist(greylist::Args),
     Man(man::Args),
@@ -173,6 +175,7 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Allow(args) => buffered(out, |out| ended(allow::run(&args, out), err)),
         Command::CheckConfig(args) => buffered(out, |out| check_config::run(&args, out)),
         Command::Completions(args) => buffered(out, |out| ended(man::completions(&args, out), err)),
+        Command::Doctor(args) => buffered(out, |out| doctor::run(&args, out)),
         Command::Explain(args) => buffered(out, |out| ended(explain::run(&args, out), err)),
         Command::Greylist(args) => buffered(out, |out| {
             let result = greylist::run(&args, out, err);

@@ -29,8 +29,8 @@ To see whether the milter's socket answers, the command connects to it once.
 Exit status, as of a monitoring plugin:
   0  all is well
   1  warning: a DNS list is set aside, the resolver is silent, the greylist's
-     database or allow.db fails, a reload was refused, log lines were dropped,
-     or a bug was caught; mail is served
+     database, the journal or allow.db fails, a reload was refused, records or
+     log lines were lost, or a bug was caught; mail is served
   2  critical: the daemon does not run or does not answer, or its milter
      socket, which is tried, does not negotiate
   3  unknown: the configuration has faults, or the daemon may not be asked")]
@@ -154,6 +154,10 @@ fn warnings(status: &Status) -> Vec<String> {
     warn(refused, "the last reload was refused, the old configuration stays".to_owned());
     let broken = status.greylist.as_ref().is_some_and(|store| !store.works);
     warn(broken, "the greylist's database fails".to_owned());
+    let journal = status.journal.as_ref();
+    warn(journal.is_some_and(|journal| !journal.file.works), "the journal fails".to_owned());
+    let lost = journal.map_or(0, |journal| journal.lost);
+    warn(lost > 0, format!("{} of the journal lost", counted(lost, "record")));
     warn(!status.exemptions.file.works, "allow.db fails, the exemptions stay as they are".to_owned());
     warn(!status.resolver.answers, "no DNS server answers".to_owned());
     for list in status.lists.iter().filter(|list| list.state == "set_aside") {
@@ -252,6 +256,13 @@ fn details(status: &Status, problems: &[String]) -> String {
     }
     let Exempted { count, file } = &status.exemptions;
     line("exemptions", format!("{count}; the file {}", works(file)));
+    match &status.journal {
+        Some(journal) => {
+            line("journal", works(&journal.file));
+            line("", format!("{} lost", counted(journal.lost, "record")));
+        }
+        None => line("journal", "nothing is recorded".to_owned()),
+    }
     line("log", format!("{} dropped", counted(status.log_dropped, "line")));
     line("bugs", status.bugs.to_string());
     out
@@ -283,7 +294,7 @@ fn long(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::status::{Configuration, List};
+    use crate::server::status::{Configuration, List, Recorded};
 
     fn well() -> Status {
         let working = || Working { works: true, faults: 0, recoveries: 0 };
@@ -294,13 +305,19 @@ mod tests {
             now: Timestamp(90_061),
             mode: "enforce".to_owned(),
             socket: "inet:127.0.0.1:1".to_owned(),
-            configuration: Configuration { source: "f".to_owned(), loaded: Timestamp(0), refused: None },
+            configuration: Configuration {
+                source: "f".to_owned(),
+                loaded: Timestamp(0),
+                refused: None,
+                digest: String::new(),
+            },
             sessions: Sessions { now: 1, most: 2, limit: 10, total: 3 },
             decisions: Decisions { permit: 1, defer: 1, reject: 1, discard: 1, greylisted: 1, exempted: 0 },
             lists: Vec::new(),
             resolver: Resolver { answers: true, questions: 1, timeouts: 0, outages: 0 },
             greylist: Some(working()),
             exemptions: Exempted { count: 0, file: working() },
+            journal: Some(Recorded { lost: 0, file: working() }),
             log_dropped: 0,
             bugs: 0,
         }
@@ -318,7 +335,7 @@ mod tests {
             advice: None,
         };
         type Change = Box<dyn Fn(&mut Status)>;
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 10] = [
             ("1 bug caught: see the log", Box::new(|s| s.bugs = 1)),
             (
                 "the last reload was refused, the old configuration stays",
@@ -328,6 +345,11 @@ mod tests {
             (
                 "allow.db fails, the exemptions stay as they are",
                 Box::new(move |s| s.exemptions.file = broken()),
+            ),
+            ("the journal fails", Box::new(move |s| s.journal = Some(Recorded { lost: 0, file: broken() }))),
+            (
+                "1 record of the journal lost",
+                Box::new(|s| s.journal = s.journal.take().map(|j| Recorded { lost: 1, ..j })),
             ),
             ("no DNS server answers", Box::new(|s| s.resolver.answers = false)),
             ("bl.example is set aside", Box::new(move |s| s.lists = vec![aside.clone()])),

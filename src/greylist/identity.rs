@@ -87,17 +87,20 @@ const SERVERS: [&str; 13] = [
 ];
 
 /// Whether a client's name looks as if its provider gave it to whoever has the address now: it carries the address, or
-/// its end, or words such as `dyn` and `pool`. A word such as `mail` outweighs everything but the whole address.
+/// its end, or words such as `dyn` and `pool`. A word such as `mail` outweighs everything but the whole address, and so
+/// does a domain that is named for mail, such as `mailgun.net`, whose servers are numbered by their addresses.
 pub fn is_dynamic(name: &str, address: IpAddr) -> bool {
     let name = lower_case(name);
     let carried = carried(&name, address);
     if carried == Carried::Whole {
         return true;
     }
-    let own = psl::domain_str(&name).and_then(|domain| name.strip_suffix(domain)).unwrap_or(&name);
+    let domain = psl::domain_str(&name);
+    let own = domain.and_then(|domain| name.strip_suffix(domain)).unwrap_or(&name);
+    let for_mail = domain.is_some_and(|domain| domain.split('.').next().unwrap_or_default().contains("mail"));
     let has =
         |words: &[&str]| own.split(|c: char| !c.is_ascii_alphabetic()).any(|word| words.contains(&word));
-    !has(&SERVERS) && (carried == Carried::End || has(&LINES))
+    !for_mail && !has(&SERVERS) && (carried == Carried::End || has(&LINES))
 }
 
 /// How much of its address a name carries.
@@ -205,6 +208,8 @@ mod tests {
             ("mail-eopbgr80045.outbound.protection.outlook.com", "40.107.8.45", false),
             ("dyn-47.pool.example.org", "192.0.2.7", true),
             ("mx.dynamic.example.org", "192.0.2.7", false),
+            ("m2-7.newmail.org", "192.0.2.7", false),
+            ("192-0-2-7.newmail.org", "192.0.2.7", true),
             ("www.dynamic.org", "192.0.2.7", false),
             ("smtp2.example.org", "192.0.2.2", false),
             ("x2001db8000000010a0b0c0d0e0f1011.example.org", "2001:db8:0:10a:b0c:d0e0:f101:1", false),

@@ -201,6 +201,14 @@ impl Journal {
         sqlite::check(&open::file(path), &KIND)
     }
 
+    /// The time of the last row; `None` where there is none to be read.
+    pub fn newest(settings: &settings::Journal) -> Option<Timestamp> {
+        let path = settings.path.as_ref()?;
+        let connection = sqlite::open_to_read(&open::file(path), &KIND).ok()??;
+        let sql = "SELECT time FROM journal ORDER BY id DESC LIMIT 1";
+        connection.query_row(sql, [], |row| row.get(0)).map(Timestamp).ok()
+    }
+
     /// Takes a record; never waits for the file.
     pub fn note(&self, entry: Entry) {
         if !self.queue.push(entry) && self.counters.dropped.fetch_add(1, Ordering::Relaxed) == 0 {

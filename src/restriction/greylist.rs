@@ -66,9 +66,10 @@ Greylists clients whose name looks like a dial-up line; others pass at once.
 
 Reply: as of `greylist`, whose manual says everything else. A name looks so if
 it holds the client's address, the end of the address, or words such as dyn,
-dhcp, pool and dsl; a word such as mail, smtp or mx outweighs all but the
-whole address. The name need not be verified. DUNNO for clients without any
-name: greylist_unknown_client_hostname is for those.
+dhcp, pool and dsl; a word such as mail, smtp or mx, or a domain named for
+mail such as mailgun.net, outweighs all but the whole address. The name need
+not be verified. DUNNO for clients without any name:
+greylist_unknown_client_hostname is for those.
 
 Example: recipient = [\"greylist_unknown_client_hostname\",
                       \"greylist_dynamic_client_hostname\"]

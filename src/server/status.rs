@@ -38,6 +38,9 @@ pub struct Status {
     pub greylist: Option<Working>,
     /// The exemptions.
     pub exemptions: Exempted,
+    /// The journal; `None` where nothing is recorded.
+    #[serde(default)]
+    pub journal: Option<Recorded>,
     /// Log lines that were dropped, since the log took none.
     pub log_dropped: u64,
     /// Bugs that were caught.
@@ -53,6 +56,9 @@ pub struct Configuration {
     pub loaded: Timestamp,
     /// When a later one was refused because it has faults.
     pub refused: Option<Timestamp>,
+    /// Its digest: SHA-256 of its files, in hexadecimal.
+    #[serde(default)]
+    pub digest: String,
 }
 
 /// Connections of the MTA.
@@ -146,6 +152,15 @@ pub struct Exempted {
     pub file: Working,
 }
 
+/// The journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Records that were lost, since the file could not follow.
+    pub lost: u64,
+    /// Its file.
+    pub file: Working,
+}
+
 impl Server {
     /// How the server is now.
     pub fn status(&self) -> Status {
@@ -169,6 +184,7 @@ impl Server {
                 source: introduction.source,
                 loaded: loads.loaded,
                 refused: loads.refused,
+                digest: running.config.digest.to_string(),
             },
             sessions: Sessions {
                 now: whole(self.drain.active()),
@@ -184,7 +200,7 @@ impl Server {
                 greylisted: counters.greylist_deferred.get(),
                 exempted: counters.decisions_exempted.get(),
             },
-            lists: running.watch.states().iter().map(list).collect(),
+            lists: running.watch.states().iter().map(List::of).collect(),
             resolver: Resolver {
                 answers: outages <= back,
                 questions: of(&dns.questions),
@@ -196,6 +212,11 @@ impl Server {
                 count: whole(self.allowances.snapshot().len()),
                 file: Working::new(counters.allow_faults.get(), counters.allow_recoveries.get()),
             },
+            journal: self.journal().map(|journal| {
+                let counters = journal.counters();
+                let file = Working::new(of(&counters.faults), of(&counters.recoveries));
+                Recorded { lost: of(&counters.dropped), file }
+            }),
             log_dropped: introduction.drops.map_or(0, |drops| drops.count()),
             bugs: counters.bugs.get(),
         }
@@ -210,19 +231,22 @@ pub(super) fn mode(mode: Mode) -> &'static str {
     }
 }
 
-fn list(ListState { list, state }: &ListState) -> List {
-    let zone = list.zone.as_str();
-    let (word, trouble) = match state {
-        State::Unknown => ("unknown", None),
-        State::Sound => ("sound", None),
-        State::SetAside(trouble) => ("set_aside", Some(trouble)),
-    };
-    List {
-        zone: without_key(zone).unwrap_or(zone).to_owned(),
-        place: list.origin.to_string(),
-        state: word.to_owned(),
-        trouble: trouble.map(ToString::to_string),
-        advice: trouble.map(|trouble| trouble.advice().to_owned()),
+impl List {
+    /// A list as it is shown.
+    pub fn of(ListState { list, state }: &ListState) -> Self {
+        let zone = list.zone.as_str();
+        let (word, trouble) = match state {
+            State::Unknown => ("unknown", None),
+            State::Sound => ("sound", None),
+            State::SetAside(trouble) => ("set_aside", Some(trouble)),
+        };
+        Self {
+            zone: without_key(zone).unwrap_or(zone).to_owned(),
+            place: list.origin.to_string(),
+            state: word.to_owned(),
+            trouble: trouble.map(ToString::to_string),
+            advice: trouble.map(|trouble| trouble.advice().to_owned()),
+        }
     }
 }
 

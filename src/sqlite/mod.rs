@@ -1,8 +1,10 @@
 //! A database file of ours in SQLite: made, recognised, brought up to date by numbered migrations, and what its faults
 //! are called. What the tables hold is for whoever opens the file.
 
+mod look;
 mod open;
 
+pub use look::{Contents, Mark, Soundness, look};
 pub use open::{check, open, open_beside, open_existing, open_to_read};
 
 use rusqlite::{Connection, ErrorCode, FileControl};

@@ -111,18 +111,7 @@ fn opened(file: &File, kind: &Kind) -> Result<Connection, Error> {
 
 /// The schema's number.
 fn version(connection: &Connection, path: &Path, kind: &Kind) -> Result<i64, Error> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let found = pragma("user_version")?;
-    let application = pragma("application_id")?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-    if application != kind.application_id && (application != 0 || tables != 0) {
-        return Err(Error::Foreign(path.to_owned()));
-    }
-    let known = number(kind.migrations.len());
-    if found > known {
-        return Err(Error::Newer { path: path.to_owned(), found, known });
-    }
-    Ok(found)
+    super::look::version(connection, path, kind.mark())
 }
 
 fn prepare(connection: &Connection, file: &File, kind: &Kind, new: bool) -> rusqlite::Result<()> {
@@ -177,6 +166,6 @@ fn migrate(connection: &mut Connection, kind: &Kind) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn number(count: usize) -> i64 {
+pub(super) fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     allow::{self, Exemption},
-    sqlite::{self, Error, File, Kind, Log, Migration},
+    sqlite::{self, Error, File, Kind, Log, Mark, Migration},
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -72,6 +72,11 @@ pub struct AllowFile {
 }
 
 impl AllowFile {
+    /// What the file is recognised by.
+    pub fn mark() -> Mark {
+        KIND.mark()
+    }
+
     /// Opens the file; `None` if there is none. A lock of another process is waited for with `patience`.
     ///
     /// # Errors

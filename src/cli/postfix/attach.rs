@@ -276,7 +276,7 @@ pub(super) fn status(args: &Status, out: &mut dyn Write) -> Result<(), Failure> 
     if let Some(element) = wiring.own(&wiring.milters) {
         let default = wiring.postfix.value("milter_default_action")?;
         let action = milters::setting(element, "default_action").unwrap_or(&default);
-        writeln!(out, "While mailward is down: {}", meaning(action))?;
+        writeln!(out, "While mailward is down: {}", milters::meaning(action))?;
         let deadline = wiring.config.limits.decision_deadline;
         writeln!(out, "mailward answers within {}", format_duration(deadline))?;
     }
@@ -287,17 +287,4 @@ pub(super) fn status(args: &Status, out: &mut dyn Write) -> Result<(), Failure> 
     }
     let message = "no service of Postfix asks mailward\n  help: mailward postfix attach";
     Err(Failure::Says(Exit::Unavailable, message.to_owned()))
-}
-
-/// What a default_action of postconf(5) milter_default_action means.
-fn meaning(action: &str) -> String {
-    let meaning = match action {
-        "accept" => "mail comes in unfiltered",
-        "tempfail" => "clients hear 451 and try again later",
-        "reject" => "all mail is refused for good",
-        "quarantine" => "mail is held in Postfix's queue",
-        "shutdown" => "clients hear 421 and try again later",
-        _ => "see milter_default_action in postconf(5)",
-    };
-    format!("{} ({})", meaning, printable(action, '?'))
 }

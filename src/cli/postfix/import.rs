@@ -24,7 +24,7 @@ use std::{
 const LIMIT: u64 = 16 << 20;
 
 /// The lists: the key, the parameter, and what a `type:table` alone means in it (smtpd_check.c).
-pub(super) const LISTS: [(&str, &str, Option<&str>); 6] = [
+pub(in crate::cli) const LISTS: [(&str, &str, Option<&str>); 6] = [
     ("client", "smtpd_client_restrictions", Some("check_client_access")),
     ("helo", "smtpd_helo_restrictions", Some("check_helo_access")),
     ("sender", "smtpd_sender_restrictions", Some("check_sender_access")),

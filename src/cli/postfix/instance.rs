@@ -9,23 +9,25 @@ use std::{
 
 /// A Postfix instance: the default one, or that of a configuration directory.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Instance {
-    pub(super) config_dir: Option<PathBuf>,
+pub(in crate::cli) struct Instance {
+    pub(in crate::cli) config_dir: Option<PathBuf>,
 }
 
 /// A service of master.cf that speaks SMTP with clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Service {
+pub(in crate::cli) struct Service {
     /// Its name: a port or its name, perhaps with a host before it.
-    pub(super) name: String,
+    pub(in crate::cli) name: String,
     /// Its own smtpd_milters, from `-o` in master.cf.
-    pub(super) milters: Option<String>,
+    pub(in crate::cli) milters: Option<String>,
+    /// Whether it is chrooted; `None` where master.cf leaves that to the default.
+    pub(in crate::cli) chroot: Option<bool>,
     /// Whether it speaks TLS from the first byte.
-    pub(super) wrapped: bool,
+    pub(in crate::cli) wrapped: bool,
 }
 
 impl Instance {
-    pub(super) fn new(config_dir: Option<&Path>) -> Self {
+    pub(in crate::cli) fn new(config_dir: Option<&Path>) -> Self {
         Self { config_dir: config_dir.map(Path::to_owned) }
     }
 
@@ -33,7 +35,7 @@ impl Instance {
     ///
     /// # Errors
     /// When it cannot be run or fails.
-    pub(super) fn postconf(&self, arguments: &[&str]) -> Result<String, Failure> {
+    pub(in crate::cli) fn postconf(&self, arguments: &[&str]) -> Result<String, Failure> {
         let output = self.run("postconf", arguments)?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -42,8 +44,24 @@ impl Instance {
     ///
     /// # Errors
     /// As [`Instance::postconf`].
-    pub(super) fn value(&self, parameter: &str) -> Result<String, Failure> {
+    pub(in crate::cli) fn value(&self, parameter: &str) -> Result<String, Failure> {
         Ok(self.postconf(&["-h", parameter])?.trim().to_owned())
+    }
+
+    /// The same with every `$name` in it replaced.
+    ///
+    /// # Errors
+    /// As [`Instance::postconf`].
+    pub(in crate::cli) fn expanded(&self, parameter: &str) -> Result<String, Failure> {
+        Ok(self.postconf(&["-xh", parameter])?.trim().to_owned())
+    }
+
+    /// Whether its master runs; `None` if we may not ask.
+    pub(in crate::cli) fn runs(&self) -> Option<bool> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        self.output("postfix", &["status"]).ok().map(|output| output.status.success())
     }
 
     /// Sets parameters of main.cf, or removes those with an empty value, so that the default holds again.
@@ -69,12 +87,12 @@ impl Instance {
         Ok(false)
     }
 
-    /// The services of master.cf in which smtpd(8) listens to clients.
+    /// The services of master.cf in which smtpd(8) talks to clients, also those that postscreen(8) hands over.
     ///
     /// # Errors
     /// As [`Instance::postconf`].
-    pub(super) fn services(&self) -> Result<Vec<Service>, Failure> {
-        Ok(services(&self.postconf(&["-M"])?, &self.postconf(&["-P"])?))
+    pub(in crate::cli) fn services(&self) -> Result<Vec<Service>, Failure> {
+        Ok(services(&self.postconf(&["-M"])?, &self.postconf(&["-xP"])?))
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Result<Output, Failure> {
@@ -109,17 +127,19 @@ fn cannot_run(program: &str, why: &io::Error) -> Failure {
 
 /// Reads what `postconf -M` and `postconf -P` print.
 fn services(master: &str, parameters: &str) -> Vec<Service> {
-    let parameter = |service: &str, name: &str| {
-        let key = format!("{service}/inet/{name}");
+    let parameter = |fields: &[&str], name: &str| {
+        let key = format!("{}/{}/{name}", fields[0], fields[1]);
         let mut values = parameters.lines().filter_map(|line| line.split_once(" ="));
         values.find(|(found, _)| *found == key).map(|(_, value)| value.trim().to_owned())
     };
     let smtpd = master.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let smtpd = smtpd.filter(|fields| fields.get(1) == Some(&"inet") && fields.get(7) == Some(&"smtpd"));
+    let smtpd = smtpd
+        .filter(|fields| matches!(fields.get(1), Some(&"inet" | &"pass")) && fields.get(7) == Some(&"smtpd"));
     let service = |fields: Vec<&str>| Service {
         name: fields[0].to_owned(),
-        milters: parameter(fields[0], "smtpd_milters"),
-        wrapped: parameter(fields[0], "smtpd_tls_wrappermode").as_deref() == Some("yes"),
+        milters: parameter(&fields, "smtpd_milters"),
+        chroot: (fields[4] != "-").then_some(fields[4] == "y"),
+        wrapped: parameter(&fields, "smtpd_tls_wrappermode").as_deref() == Some("yes"),
     };
     smtpd.map(service).collect()
 }
@@ -133,27 +153,31 @@ mod tests {
         let master = "\
 smtp       inet  n       -       y       -       -       smtpd
 #smtp      inet  n       -       y       -       1       postscreen
-submission inet  n       -       y       -       -       smtpd -o smtpd_milters=
+smtpd      pass  -       -       -       -       -       smtpd
+submission inet  n       -       n       -       -       smtpd -o smtpd_milters=
 submissions inet n       -       y       -       -       smtpd -o smtpd_tls_wrappermode=yes
 127.0.0.1:10025 inet n   -       y       -       -       smtpd
 pickup     unix  n       -       y       60      1       pickup
 ";
         let parameters = "\
+smtpd/pass/smtpd_milters = inet:localhost:8892
 submission/inet/smtpd_milters =
 submissions/inet/smtpd_tls_wrappermode = yes
 127.0.0.1:10025/inet/smtpd_milters = inet:localhost:8891
 relay/unix/syslog_name = postfix/$service_name
 ";
-        let service = |name: &str, milters: Option<&str>, wrapped| Service {
+        let service = |name: &str, milters: Option<&str>, chroot, wrapped| Service {
             name: name.to_owned(),
             milters: milters.map(str::to_owned),
+            chroot,
             wrapped,
         };
         let want = [
-            service("smtp", None, false),
-            service("submission", Some(""), false),
-            service("submissions", None, true),
-            service("127.0.0.1:10025", Some("inet:localhost:8891"), false),
+            service("smtp", None, Some(true), false),
+            service("smtpd", Some("inet:localhost:8892"), None, false),
+            service("submission", Some(""), Some(false), false),
+            service("submissions", None, Some(true), true),
+            service("127.0.0.1:10025", Some("inet:localhost:8891"), Some(true), false),
         ];
         assert_eq!(services(master, parameters), want);
         assert_eq!(services("", ""), []);

@@ -11,13 +11,13 @@ use std::{collections::HashSet, mem};
 
 /// An entry on its way from main.cf to mailward.toml.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(in crate::cli) struct Entry {
     /// The entry as it stands in mailward.toml.
-    pub(super) text: String,
+    pub(in crate::cli) text: String,
     /// How main.cf says it, where that is not the same.
-    pub(super) was: Option<String>,
+    pub(in crate::cli) was: Option<String>,
     /// Why it is a comment only.
-    pub(super) off: Option<String>,
+    pub(in crate::cli) off: Option<String>,
     /// What the administrator should know about it.
     pub(super) notes: Vec<String>,
     /// How main.cf says it as long as mailward does not carry it out; empty where Postfix has no use for it either.
@@ -49,16 +49,16 @@ const DROPPED: [(&str, &str); 3] = [
 ];
 
 /// What a list is read with.
-pub(super) struct Lists<'a> {
+pub(in crate::cli) struct Lists<'a> {
     /// The names of smtpd_restriction_classes.
-    pub(super) classes: &'a HashSet<String>,
+    pub(in crate::cli) classes: &'a HashSet<String>,
     /// The lists of maps_rbl_domains, which reject_maps_rbl asked.
-    pub(super) maps_rbl_domains: &'a [String],
+    pub(in crate::cli) maps_rbl_domains: &'a [String],
 }
 
 impl Lists<'_> {
     /// The entries of a list. `bare` is the restriction that a `type:table` without a name stands for.
-    pub(super) fn entries(&self, value: &str, bare: Option<&str>) -> Vec<Entry> {
+    pub(in crate::cli) fn entries(&self, value: &str, bare: Option<&str>) -> Vec<Entry> {
         let mut words = split(value).into_iter().peekable();
         let mut entries = Vec::new();
         let mut warn = false;
@@ -146,7 +146,7 @@ impl Lists<'_> {
 
 /// Splits a value at blanks and commas; what stands in braces is kept together, and a brace that is never closed holds
 /// all that follows it.
-pub(super) fn split(value: &str) -> Vec<&str> {
+pub(in crate::cli) fn split(value: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let (mut depth, mut start) = (0_usize, None);
     for (at, c) in value.char_indices() {

@@ -1,8 +1,10 @@
 //! The value of smtpd_milters as postconf(5) has it: elements between blanks and commas, one in braces with settings of
 //! its own.
 
+use crate::smtp::text::printable;
+
 /// The elements, as they are written.
-pub(super) fn elements(value: &str) -> Vec<&str> {
+pub(in crate::cli) fn elements(value: &str) -> Vec<&str> {
     let mut elements = Vec::new();
     let (mut depth, mut begin) = (0_usize, None);
     for (at, c) in value.char_indices() {
@@ -27,14 +29,14 @@ pub(super) fn elements(value: &str) -> Vec<&str> {
 }
 
 /// Where a milter of the list listens.
-pub(super) fn address(element: &str) -> &str {
+pub(in crate::cli) fn address(element: &str) -> &str {
     let inside =
         element.strip_prefix('{').map_or(element, |inside| inside.strip_suffix('}').unwrap_or(inside));
     inside.split([',', ' ', '\t']).find(|word| !word.is_empty()).unwrap_or_default()
 }
 
 /// A setting of an element, such as `default_action`.
-pub(super) fn setting<'a>(element: &'a str, name: &str) -> Option<&'a str> {
+pub(in crate::cli) fn setting<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     let inside = element.strip_prefix('{')?.strip_suffix('}')?;
     let settings = inside.split(',').filter_map(|part| part.split_once('='));
     settings
@@ -58,6 +60,19 @@ pub(super) fn attached(value: &str, ours: &str) -> String {
 /// The list without the milter at an address.
 pub(super) fn detached(value: &str, at: &str) -> String {
     elements(value).into_iter().filter(|element| address(element) != at).collect::<Vec<_>>().join(", ")
+}
+
+/// What a default_action means: postconf(5) milter_default_action.
+pub(in crate::cli) fn meaning(action: &str) -> String {
+    let meaning = match action {
+        "accept" => "mail comes in unfiltered",
+        "tempfail" => "clients hear 451 and try again later",
+        "reject" => "all mail is refused for good",
+        "quarantine" => "mail is held in Postfix's queue",
+        "shutdown" => "clients hear 421 and try again later",
+        _ => "see milter_default_action in postconf(5)",
+    };
+    format!("{} ({})", meaning, printable(action, '?'))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::restriction;
 
 /// What a policy service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Service {
+pub(in crate::cli) enum Service {
     /// A greylisting server that `greylist` replaces: its name.
     Greylisting(&'static str),
     /// Anything else: what it does.
@@ -35,7 +35,7 @@ const UNKNOWN: &str = "what it does is not known here. mailward can ask it as we
                        of main.cf, unless its socket lies below private/";
 
 /// Judges a service by its address: `unix:private/policyd-spf`, `inet:127.0.0.1:10023`, `{ inet:…, timeout=10s }`.
-pub(super) fn service(argument: &str) -> Service {
+pub(in crate::cli) fn service(argument: &str) -> Service {
     let address = argument.trim_start_matches(['{', ' ']).split([',', ' ', '}']).next().unwrap_or_default();
     let folded = address.to_ascii_lowercase();
     if let Some((_, service)) = NAMES.iter().find(|(name, _)| folded.contains(name)) {

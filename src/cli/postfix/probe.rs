@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a probe through Postfix ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Probed {
+pub(in crate::cli) enum Probed {
     /// mailward answered.
     Answered,
     /// Somebody else did, with these words.
@@ -23,7 +23,7 @@ pub(super) enum Probed {
 }
 
 /// Where smtpd listens, as seen from this machine.
-pub(super) fn address(service: &str) -> Option<SocketAddr> {
+pub(in crate::cli) fn address(service: &str) -> Option<SocketAddr> {
     let (host, port) = match service.rsplit_once(':') {
         Some((host, port)) => (host.trim_matches(['[', ']']), port),
         None => ("127.0.0.1", service),
@@ -38,7 +38,7 @@ pub(super) fn address(service: &str) -> Option<SocketAddr> {
 }
 
 /// Sends a probe through Postfix.
-pub(super) fn through(address: SocketAddr) -> Probed {
+pub(in crate::cli) fn through(address: SocketAddr) -> Probed {
     let token = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
     let want = probe::answer(&token).to_string();
     match dialogue(address, &probe::helo_name(&token)) {

@@ -25,7 +25,7 @@ use crate::{
     config::settings,
     greylist::Ages,
     lookup::greylist::{Greylisted, Observation, Outgoing},
-    sqlite,
+    sqlite::{self, Mark},
     time::{Clock, Timestamp},
 };
 use futures_util::future::BoxFuture;
@@ -84,6 +84,11 @@ impl SqliteStore {
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What its file is recognised by.
+    pub fn mark() -> Mark {
+        open::KIND.mark()
     }
 
     /// Opens the file now, so that what is wrong with it is logged now.
