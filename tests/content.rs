@@ -11,10 +11,18 @@ use mailward::{
     lookup::{Lookups, Pending},
     origin::Origin,
     policy::Entry,
-    request::Request,
-    restriction::Restriction,
+    request::{
+        Request,
+        message::{Appetite, Inspect},
+    },
+    restriction::{Restriction, content::Looks},
 };
-use std::{ffi::CString, fs, path::Path};
+use std::{
+    ffi::CString,
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 use support::{
     directory::Directory,
     milter::{Daemon, From, Session, parse, shown},
@@ -39,8 +47,8 @@ fn attached(name: &str, length: usize) -> (Vec<(&'static str, String)>, Vec<u8>)
     (header, body)
 }
 
-/// Sends a message in pieces of so many bytes, up to the end of what is wanted: the changes, the answer, and how many
-/// bytes of the body were handed over.
+/// Sends a message in pieces of so many bytes, up to the end of what is wanted or to a refusal: the changes, the answer,
+/// and how many bytes of the body were handed over.
 async fn send(
     session: &mut Session,
     (header, body): (Vec<(&str, String)>, Vec<u8>),
@@ -51,12 +59,17 @@ async fn send(
         let answer = shown(session.milter.header(name, value).await.unwrap());
         assert_eq!(answer, if silent { "no reply" } else { "continue" });
     }
-    assert_eq!(shown(session.milter.eoh().await.unwrap()), "continue");
+    let answer = shown(session.milter.eoh().await.unwrap());
+    if answer != "continue" {
+        return (Vec::new(), answer, 0);
+    }
     let mut sent = 0;
     for chunk in body.chunks(size) {
         sent += chunk.len();
-        if shown(session.milter.body(chunk.to_vec()).await.unwrap()) == "Skip" {
-            break;
+        match shown(session.milter.body(chunk.to_vec()).await.unwrap()).as_str() {
+            "continue" => {}
+            "Skip" => break,
+            refusal => return (Vec::new(), refusal.to_owned(), sent),
         }
     }
     let (actions, answer) = session.message().await;
@@ -299,6 +312,65 @@ async fn in_observe_mode_nothing_is_refused_or_changed() {
     assert_eq!(daemon.counter("decisions_reject"), 1);
 }
 
+/// What is answered to a message, and to which part of it.
+async fn heard(
+    session: &mut Session,
+    (header, body): (Vec<(&str, String)>, Vec<u8>),
+) -> (String, &'static str) {
+    for (name, value) in header {
+        session.milter.header(name, value).await.unwrap();
+    }
+    let answer = shown(session.milter.eoh().await.unwrap());
+    if answer != "continue" {
+        return (answer, "header");
+    }
+    for chunk in body.chunks(65_535) {
+        match shown(session.milter.body(chunk.to_vec()).await.unwrap()).as_str() {
+            "continue" => {}
+            "Skip" => break,
+            refusal => return (refusal.to_owned(), "body"),
+        }
+    }
+    (session.message().await.1, "end")
+}
+
+#[tokio::test]
+async fn a_refusal_is_given_as_soon_as_it_is_certain() {
+    let directory = Directory::new();
+    fs::write(directory.path().join("table"), "/^X-Bad:/ REJECT\n/^X-Drop:/ DISCARD\n").unwrap();
+    let field = |name| (vec![(name, " 1".to_owned())], vec![b'x'; 200_000]);
+    let name = |name| attached(name, 200_000);
+    let (table, names) = ("'check_header pcre:table'", "'reject_attachment_name'");
+    let both = format!("{names}, {table}");
+    let behind = |entry: &str| format!("'{entry}', {names}");
+    for (what, entries, message, want) in [
+        ("a field", table, field("X-Bad"), ("550 5.7.1 message content rejected", "header")),
+        ("a name", names, name("a.exe"), (REFUSED, "body")),
+        ("a short message", names, attached("a.exe", 100), (REFUSED, "end")),
+        ("names are looked for", &both, field("X-Bad"), ("550 5.7.1 message content rejected", "end")),
+        ("no permit", &behind("permit_mynetworks"), name("a.exe"), (REFUSED, "body")),
+        ("a permit", &behind("permit"), name("a.exe"), ("continue", "end")),
+        ("perhaps a permit", &behind("permit_dnswl_client list.example"), name("a.exe"), ("continue", "end")),
+        ("dropped", table, field("X-Drop"), ("discard", "end")),
+        ("warned of", &behind("warn_if_reject"), name("a.exe"), ("continue", "end")),
+        ("nothing", names, name("a.pdf"), ("continue", "end")),
+    ] {
+        let policy = format!("[restrictions]\nend_of_data = [{entries}]\n");
+        let listed = "2.0.0.127.list.example A 127.0.0.2\n1.2.0.192.list.example A 127.0.0.2\n";
+        let daemon = Daemon::start_with(parse(&policy, directory.path()), listed).await;
+        let mut session = begun(&daemon, TO).await;
+        for times in 1..=2 {
+            let (answer, moment) = heard(&mut session, message.clone()).await;
+            assert_eq!((answer.as_str(), moment), want, "{what}");
+            let rejected = if want.0.starts_with('5') { times } else { 0 };
+            assert_eq!(daemon.counter("decisions_reject"), rejected, "{what}: decided once");
+            begin(&mut session, TO).await;
+        }
+        session.milter.close().await.unwrap();
+        daemon.stop().await;
+    }
+}
+
 /// A rule with a bug that shows at the end of the message.
 #[derive(Debug)]
 struct Panics;
@@ -328,4 +400,83 @@ async fn a_bug_about_content_is_answered_counted_and_survived() {
         assert_eq!(session.message().await.1, "continue", "without content there is nothing to stumble over");
         session.milter.close().await.unwrap();
     }
+}
+
+/// Stumbles over a piece of a body.
+struct Stumbles;
+
+impl Inspect for Stumbles {
+    fn header(&mut self, _: &[u8], _: &[u8]) {}
+
+    fn end_of_headers(&mut self) -> Appetite {
+        Appetite::More
+    }
+
+    #[allow(clippy::panic, reason = "planted")]
+    fn body(&mut self, chunk: &[u8]) -> Appetite {
+        if chunk.starts_with(b"stumble") { panic!("planted") } else { Appetite::More }
+    }
+}
+
+/// A rule that looks with it, and says nothing.
+#[derive(Debug)]
+struct LooksAndStumbles;
+
+impl Restriction for LooksAndStumbles {
+    fn check(&self, _: &Request<'_>, _: &mut Lookups<'_>) -> Result<Action, Pending> {
+        Ok(Action::Dunno)
+    }
+
+    fn looks(&self) -> Option<Looks> {
+        Some(Looks::Own(|| Box::new(Stumbles)))
+    }
+}
+
+/// The log of this test's thread, on which its server runs too.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_bug_in_an_inspector_costs_one_message_a_tempfail() {
+    const BUG: &str = "451 4.3.0 Internal error, please try again later";
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    for (on_bug, want) in [(OnBug::Tempfail, BUG), (OnBug::Accept, "continue")] {
+        let refusing = "recipient = ['check_recipient_access inline:{ refused@rcpt.example=REJECT }']";
+        let mut config = parse(&format!("{NAMES}{refusing}\n"), Path::new(""));
+        config.on_bug = on_bug;
+        let entry = Entry::new("stumbles", Origin::builtin("test"), false, Box::new(LooksAndStumbles));
+        config.policy.lists[5].entries.push(entry);
+        let daemon = Daemon::start_with(config, "").await;
+        let mut session = begun(&daemon, TO).await;
+        let stumble = || (vec![("Subject", " s".to_owned())], b"stumble".to_vec());
+        let (_, answer, _) = send(&mut session, stumble(), 65_535).await;
+        assert_eq!(answer, want);
+        begin(&mut session, TO).await;
+        let refused = session.rcpt("<refused@rcpt.example>").await;
+        assert_eq!(refused, "554 5.7.1 <refused@rcpt.example>: Recipient address rejected: Access denied");
+        let (_, answer, _) = send(&mut session, attached("a.exe", 100), 65_535).await;
+        assert_eq!(answer, REFUSED, "the same session, and the other inspectors, go on");
+        begin(&mut session, TO).await;
+        let (_, answer, _) = send(&mut session, attached("a.pdf", 100), 65_535).await;
+        assert_eq!((answer.as_str(), daemon.counter("bugs")), ("continue", 1));
+        session.milter.close().await.unwrap();
+        daemon.stop().await;
+    }
+    let line = "bug: panic while looking at a message; answering on_bug at its end";
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches(line).count(), 2, "once for each\n{log}");
 }

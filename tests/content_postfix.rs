@@ -12,6 +12,7 @@ use mailward::{
 };
 use std::{env, fs, path::Path, sync::Arc};
 use support::{
+    directory::Directory,
     milter::parse,
     postfix::{PostfixInstance, Setup, available, free_addresses, say},
     smtp::send,
@@ -115,6 +116,37 @@ fn names_are_refused_after_the_final_dot_and_all_else_passes() {
     survey(&both);
     large(&both);
     assert_eq!(both.counter("bugs"), 0);
+}
+
+/// Postfix takes a refusal of a header or of a piece of a body, and goes on with the session.
+#[test]
+fn what_is_certain_is_refused_before_the_rest_is_handed_over() {
+    if !available("early refusals") {
+        return;
+    }
+    let directory = Directory::new();
+    let table = directory.path().join("table");
+    fs::write(&table, "/^X-Bad:/ REJECT\n").unwrap();
+    let body = [&[b'x'; 76][..], b"\r\n"].concat().repeat(4_000);
+    let bad = [b"X-Bad: 1\r\n\r\n".as_slice(), &body].concat();
+    let named = [&part("Content-Type: a/b; name=a.exe\r\n\r\n")[..], &body].concat();
+    let plain = b"Subject: plain\r\n\r\nhi\r\n".to_vec();
+    let name = format!("{REFUSED}\"a.exe\" has a forbidden name (exe)");
+    for (entry, message, want, most) in [
+        (format!("check_header regexp:{}", table.display()), bad, "550 5.7.1 message content rejected", 0),
+        ("reject_attachment_name".to_owned(), named, name.as_str(), 65_535),
+    ] {
+        let both = Both::start(&format!("[restrictions]\nend_of_data = ['{entry}']\n"));
+        let before = both.counter("body_bytes");
+        assert_eq!(both.send(std::slice::from_ref(&message)), [want], "{entry}");
+        let handed_over = both.counter("body_bytes") - before;
+        assert!(handed_over <= most, "{entry}: {handed_over} bytes");
+        let replies = both.send(&[message.clone(), plain.clone(), message, plain.clone()]);
+        let refused: Vec<bool> = replies.iter().map(|reply| reply == want).collect();
+        assert_eq!(refused, [true, false, true, false], "{replies:?}");
+        assert!(replies[1].starts_with("250 ") && replies[3].starts_with("250 "), "{replies:?}");
+        assert_eq!(both.counter("bugs"), 0);
+    }
 }
 
 /// The cases of the survey, where their file is at hand.

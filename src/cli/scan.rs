@@ -94,7 +94,7 @@ pub(super) fn sets(config: &Config) -> (Vec<String>, Vec<Arc<NameRules>>) {
         .flat_map(|list| &list.entries)
         .filter_map(|entry| match entry.restriction.looks()? {
             Looks::Attachments(rules) => Some(rules),
-            Looks::Headers(_) | Looks::Size => None,
+            Looks::Headers(_) | Looks::Size | Looks::Own(_) => None,
         })
         .collect();
     let is_used = |rules: &Arc<NameRules>| used.iter().any(|used| Arc::ptr_eq(used, rules));

@@ -8,7 +8,7 @@ use crate::{
     request::message::{Appetite, Inspect, Message},
     restriction::content::{Attachments, Looks, Size},
 };
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// What all restrictions of a policy look at; the same for every message.
 #[derive(Clone, Debug)]
@@ -16,6 +16,7 @@ pub struct Content {
     headers: Arc<Plan>,
     attachments: Arc<Watch>,
     size: bool,
+    own: Vec<fn() -> Box<dyn Inspect>>,
     budget: Arc<Budget>,
 }
 
@@ -25,7 +26,7 @@ impl Content {
     pub fn of(policy: &Policy, limits: &Limits, budget: Arc<Budget>) -> Self {
         let mut headers = Plan::default();
         let mut attachments = Watch { limits: limits.clone(), ..Watch::default() };
-        let mut size = false;
+        let (mut size, mut own) = (false, Vec::new());
         // Only there a size is known.
         let has_end = !policy.list(Stage::EndOfData).entries.is_empty();
         for look in policy.entries().filter_map(|entry| entry.restriction.looks()) {
@@ -35,9 +36,10 @@ impl Content {
                     if attachments.rules.iter().any(|known| Arc::ptr_eq(known, &rules)) => {}
                 Looks::Attachments(rules) => attachments.rules.push(rules),
                 Looks::Size => size |= has_end,
+                Looks::Own(inspector) => own.push(inspector),
             }
         }
-        Self { headers: headers.into(), attachments: attachments.into(), size, budget }
+        Self { headers: headers.into(), attachments: attachments.into(), size, own, budget }
     }
 
     /// The same with every part and every reading of its names, for commands that show them.
@@ -48,7 +50,7 @@ impl Content {
 
     /// Whether nothing looks at the content.
     pub fn is_empty(&self) -> bool {
-        self.headers.is_empty() && !self.names_recipients() && !self.size
+        self.headers.is_empty() && !self.names_recipients() && !self.size && self.own.is_empty()
     }
 
     /// Whether a rule must know all recipients of a message at its end.
@@ -63,7 +65,8 @@ impl Content {
         let walker = walks.then(|| Walker::new(self.attachments.clone(), self.budget.clone()));
         let attachments = walker.map(|walker| (self.attachments.clone(), walker));
         let size = self.size.then(Size::default);
-        Inspection { headers, attachments, size, hungry: [true; 3] }
+        let own = self.own.iter().map(|inspector| (inspector(), true)).collect();
+        Inspection { headers, attachments, size, hungry: [true; 3], own: Own(own) }
     }
 }
 
@@ -75,6 +78,16 @@ pub struct Inspection {
     size: Option<Size>,
     /// Which of the three wants more; none is bothered once it has enough.
     hungry: [bool; 3],
+    own: Own,
+}
+
+/// Inspectors that single restrictions have, and which of them want more.
+struct Own(Vec<(Box<dyn Inspect>, bool)>);
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} inspectors", self.0.len())
+    }
 }
 
 impl Inspection {
@@ -101,7 +114,11 @@ impl Inspection {
         for (inspector, hungry) in [headers, attachments, size].into_iter().zip(&mut self.hungry) {
             *hungry &= inspector.is_some_and(|inspector| *hungry && look(inspector) == Appetite::More);
         }
-        if self.hungry.contains(&true) { Appetite::More } else { Appetite::Enough }
+        for (inspector, hungry) in &mut self.own.0 {
+            *hungry = *hungry && look(inspector.as_mut()) == Appetite::More;
+        }
+        let wants_more = self.hungry.contains(&true) || self.own.0.iter().any(|(_, hungry)| *hungry);
+        if wants_more { Appetite::More } else { Appetite::Enough }
     }
 }
 

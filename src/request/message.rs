@@ -12,7 +12,7 @@ pub enum Appetite {
 }
 
 /// Looks at a message as it streams by, in whatever chunks; knows nothing of sockets or policies.
-pub trait Inspect: Send {
+pub trait Inspect: Send + Sync {
     /// A field of the message's own header: its raw value, with its folds (`\n` or `\r\n`) and its leading blank.
     fn header(&mut self, name: &[u8], value: &[u8]);
 

@@ -20,6 +20,8 @@ pub enum Looks {
     Attachments(Arc<NameRules>),
     /// How long it is, at its end.
     Size,
+    /// With an inspector of its own, one for each message. What it finds it keeps for itself.
+    Own(fn() -> Box<dyn Inspect>),
 }
 
 /// The length of a message in bytes, with its header and CRLF at the end of each line: what smtpd(8) counts as it comes in.

@@ -1,7 +1,7 @@
 //! The content of a message as the MTA hands it over, piece by piece: it is looked at as it passes, and not kept.
 //!
-//! Nothing is answered before the message is over. What is certain earlier ends the looking, and the MTA is told to skip
-//! the rest.
+//! Once nothing in the rest can change what was found, the looking ends: a refusal that is certain is answered at once
+//! (`early`), else the MTA is told to skip the rest.
 
 use super::{Server, conversation::Conversation};
 use crate::{
@@ -17,8 +17,8 @@ use std::{
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-/// The longest piece of a body. A shorter one is the last, and the milter library must not be told to skip there: it
-/// would take it for the answer to the end of the message.
+/// The longest piece of a body. A shorter one is the last, and the milter library must not be told to skip or to refuse
+/// there: where the end of the message comes with it, it would answer twice.
 const FULL_CHUNK: usize = 65_535;
 
 /// How far the looking is.
@@ -34,6 +34,8 @@ enum State {
     Looks(Box<Inspection>),
     /// Nothing in the rest can matter.
     HasEnough(Box<Inspection>),
+    /// What was found is kept for the rules already.
+    Found,
     GaveUp,
     Broke,
 }
@@ -71,21 +73,24 @@ impl Server {
 
     /// The end of the header.
     pub(super) async fn end_of_headers(&self, cx: &mut Context<Conversation>) -> Status {
-        if let Some(conversation) = &mut cx.data {
-            self.look(conversation, Inspect::end_of_headers);
+        let Context { data: Some(conversation), macros, reply } = cx else { return Status::Continue };
+        match self.look(conversation, Inspect::end_of_headers) {
+            Appetite::Enough => self.refuse_early(conversation, macros, reply).await,
+            Appetite::More => Status::Continue,
         }
-        Status::Continue
     }
 
     /// A piece of the body.
     pub(super) async fn body(&self, cx: &mut Context<Conversation>, chunk: &[u8]) -> Status {
         self.counters.body_bytes.add_all(chunk.len() as u64);
-        let Some(conversation) = &mut cx.data else { return Status::Continue };
+        let Context { data: Some(conversation), macros, reply } = cx else { return Status::Continue };
         let appetite = self.look(conversation, |inspection| inspection.body(chunk));
-        let may_skip = conversation.agreed.opts.contains(ProtoOpts::SKIP) && chunk.len() >= FULL_CHUNK;
-        match appetite {
-            Appetite::Enough if may_skip => Status::Skip,
-            Appetite::Enough | Appetite::More => Status::Continue,
+        if appetite == Appetite::More || chunk.len() < FULL_CHUNK {
+            return Status::Continue;
+        }
+        match self.refuse_early(conversation, macros, reply).await {
+            Status::Continue if conversation.agreed.opts.contains(ProtoOpts::SKIP) => Status::Skip,
+            status => status,
         }
     }
 
@@ -130,16 +135,32 @@ impl Server {
 }
 
 impl Conversation {
+    /// Keeps what was found for the rules before the message is over, if nothing more is wanted. False if it is kept
+    /// already, or is not complete.
+    pub(super) fn has_seen_enough(&mut self) -> bool {
+        let Some(looking) = &mut self.transaction.looking else { return false };
+        match std::mem::replace(&mut looking.state, State::Found) {
+            State::HasEnough(inspection) => {
+                self.transaction.message = Some(inspection.finish());
+                true
+            }
+            state => {
+                looking.state = state;
+                false
+            }
+        }
+    }
+
     /// The message is over: keeps what was found for the rules.
     pub(super) fn seen(&mut self) {
         let Some(looking) = self.transaction.looking.take() else { return };
-        self.transaction.message = match looking.state {
-            State::Looks(inspection) | State::HasEnough(inspection) => Some(inspection.finish()),
-            State::GaveUp => Some(Message::given_up()),
-            State::Broke => {
-                self.broken = true;
-                None
+        match looking.state {
+            State::Looks(inspection) | State::HasEnough(inspection) => {
+                self.transaction.message = Some(inspection.finish());
             }
-        };
+            State::Found => {}
+            State::GaveUp => self.transaction.message = Some(Message::given_up()),
+            State::Broke => self.broken = true,
+        }
     }
 }

@@ -256,7 +256,7 @@ impl Server {
     }
 
     /// Decides an event, if the policy has a list for it and the session is not exempt; logs the decision.
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         conversation: &mut Conversation,
         event: Event,
@@ -278,24 +278,7 @@ impl Server {
             Arc::make_mut(&mut conversation.session).client.identity = identity;
             conversation.identified = true;
         }
-        let now = self.clock.now();
-        let carried = match event {
-            Event::Helo => &conversation.connect_carried,
-            _ => &conversation.transaction.carried,
-        };
-        let request = Request {
-            id: self.next_id(now),
-            event,
-            stage: Stage::Client,
-            subject: Subject::Client,
-            session: &conversation.session,
-            envelope: &conversation.transaction.envelope,
-            recipient,
-            message: conversation.transaction.message.as_ref(),
-            now,
-            carried,
-            exemption: None,
-        };
+        let request = self.request(conversation, event, recipient);
         let exemptions = self.allowances.snapshot();
         let exemption = exemptions.find(&request).map(|exempt| &exempt.written);
         let request = Request { exemption, ..request };
@@ -321,7 +304,39 @@ impl Server {
         Ok(Some(decision))
     }
 
-    fn verdict(&self, conversation: &Conversation, decision: &Decision, reply: &mut SmtpReply) -> Status {
+    /// What the rules see at an event, without an exemption.
+    pub(super) fn request<'a>(
+        &self,
+        conversation: &'a Conversation,
+        event: Event,
+        recipient: Option<&'a Path>,
+    ) -> Request<'a> {
+        let now = self.clock.now();
+        let carried = match event {
+            Event::Helo => &conversation.connect_carried,
+            _ => &conversation.transaction.carried,
+        };
+        Request {
+            id: self.next_id(now),
+            event,
+            stage: Stage::Client,
+            subject: Subject::Client,
+            session: &conversation.session,
+            envelope: &conversation.transaction.envelope,
+            recipient,
+            message: conversation.transaction.message.as_ref(),
+            now,
+            carried,
+            exemption: None,
+        }
+    }
+
+    pub(super) fn verdict(
+        &self,
+        conversation: &Conversation,
+        decision: &Decision,
+        reply: &mut SmtpReply,
+    ) -> Status {
         match conversation.running.config.mode {
             Mode::Enforce => reply::status(decision, reply, &self.counters),
             Mode::Observe => Status::Continue,
@@ -383,7 +398,7 @@ fn greylisted(conversation: &mut Conversation, decision: &Decision) {
 }
 
 /// A bug that was caught.
-enum Bug {
+pub(super) enum Bug {
     Panic(String),
     Endless(Endless),
 }
@@ -399,7 +414,7 @@ impl std::fmt::Display for Bug {
 
 /// Runs a handler; a panic in it must neither end the session nor go unseen. What the handler changed half-way is the
 /// conversation of one client, and the next MAIL or CONNECT sets it anew.
-async fn caught(handler: impl Future<Output = Result<Status, Endless>>) -> Result<Status, Bug> {
+pub(super) async fn caught(handler: impl Future<Output = Result<Status, Endless>>) -> Result<Status, Bug> {
     match AssertUnwindSafe(handler).catch_unwind().await {
         Ok(Ok(status)) => Ok(status),
         Ok(Err(endless)) => Err(Bug::Endless(endless)),

@@ -12,6 +12,7 @@ mod conversation;
 pub mod counters;
 pub mod decide;
 mod drain;
+mod early;
 mod frames;
 pub mod handover;
 pub mod life;
