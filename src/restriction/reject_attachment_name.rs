@@ -47,7 +47,7 @@ allow_clients, allow_senders and allow_recipients name access tables in which
 OK allows everything; a sender is easily forged. The answer is one for all
 recipients: where some are allowed, `conflict` says what happens. A refusal is
 answered as soon as nothing in the rest of the message can change it and no
-earlier entry waits for a lookup; Postfix tells the client after the final dot.
+earlier entry waits for a lookup; Postfix passes it on after the final dot.
 
 A pattern that takes too long for a name: 451 4.3.5.
 Postfix: header_checks see a name as it is written; here: as a mail program
