@@ -9,9 +9,9 @@ use std::{
 };
 use tracing::{debug, warn};
 
-/// After how many changed rows a checkpoint is due. One changes a page of 4,000 bytes or two; what several of them change
-/// in one page is copied once.
-const CHANGES: u64 = 4_000;
+/// After how many changed rows a checkpoint is due. One changes a page of 4,000 bytes, sometimes two; what several of them
+/// change in one page is copied once. Whoever closes the file last copies the rest, and others wait for it.
+const CHANGES: u64 = 2_000;
 
 /// How often the log is copied at most until nothing is added meanwhile; each time there is less.
 const PASSES: usize = 5;

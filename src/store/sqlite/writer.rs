@@ -33,7 +33,7 @@ use tracing::{debug, error, info, warn};
 const GROUP: usize = 256;
 /// How long a group waits for others when the last one was not alone. Whoever comes meanwhile wakes nobody, and a commit
 /// costs as much as some rows.
-const GATHER: Duration = Duration::from_micros(500);
+const GATHER: Duration = Duration::from_micros(200);
 /// How long a store that cannot be opened is left alone.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a lock is waited for while it is known to be held: the mails of the time before have waited long enough.
