@@ -4,7 +4,7 @@ pub(super) mod again;
 mod tally;
 
 use super::{
-    Exit, Failure, ascii_json,
+    Exit, Failure, ascii_json, columns,
     why::{self, date},
 };
 use crate::{
@@ -97,5 +97,5 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     let from =
         since.or(reader.begins()?).map_or(String::new(), |from| format!(" since {} UTC", date(from.0)));
     writeln!(out, "{source} on what was recorded{from}")?;
-    Ok(tally.print(out)?)
+    Ok(tally.print(columns(), out)?)
 }

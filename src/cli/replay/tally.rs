@@ -1,7 +1,7 @@
 //! What changes under another configuration: counted, by the rule that makes the difference, with samples.
 
 use super::again::Redone;
-use crate::{decision::Verdict, journal::Row, smtp::text::escaped};
+use crate::{config::keys::wrap, decision::Verdict, journal::Row, smtp::text::escaped};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -9,6 +9,8 @@ use std::{
     io::{self, Write},
 };
 
+/// Where the words about a rule begin.
+const INDENT: usize = 11;
 /// Samples of each rule.
 const SAMPLES: usize = 3;
 /// Rules that are told apart.
@@ -123,7 +125,7 @@ impl Tally {
     }
 
     /// The sums, then the rules with their samples.
-    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn print(&self, columns: usize, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{:>9}  decisions", self.decisions)?;
         writeln!(out, "{:>9}  the same", self.same)?;
         for change in Change::ALL {
@@ -139,9 +141,12 @@ impl Tally {
                 writeln!(out, "\n{}:", change.words())?;
                 last = Some(change);
             }
-            writeln!(out, "{:>9}  {}", group.count, escaped(rule))?;
+            for (number, line) in wrap(&escaped(rule), columns.saturating_sub(INDENT)).iter().enumerate() {
+                let count = if number == 0 { group.count.to_string() } else { String::new() };
+                writeln!(out, "{count:>9}  {line}")?;
+            }
             for sample in &group.samples {
-                sample.print(out)?;
+                sample.print(columns, out)?;
             }
         }
         Ok(())
@@ -164,25 +169,34 @@ impl Tally {
 }
 
 impl Sample {
-    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn print(&self, columns: usize, out: &mut dyn Write) -> io::Result<()> {
         let path = |text: &Option<String>| {
             text.as_deref().map_or_else(|| "-".to_owned(), |text| format!("<{}>", escaped(text)))
         };
-        writeln!(
-            out,
-            "{:11}{} {} -> {}",
+        let client = escaped(&self.client);
+        paragraph(
             "",
-            escaped(&self.client),
-            path(&self.sender),
-            path(&self.recipient)
+            &format!("{client} {} -> {}", path(&self.sender), path(&self.recipient)),
+            columns,
+            out,
         )?;
-        let replies = [("was", &self.before), ("now", &self.now)];
+        let replies = [("was: ", &self.before), ("now: ", &self.now)];
         for (when, reply) in replies.iter().filter_map(|(when, reply)| Some((when, reply.as_ref()?))) {
-            writeln!(out, "{:11}{when}: {}", "", escaped(reply))?;
+            paragraph(when, &escaped(reply), columns, out)?;
         }
         if self.greylisted_first {
-            writeln!(out, "{:11}now: greylisted first", "")?;
+            paragraph("now: ", "greylisted first", columns, out)?;
         }
-        writeln!(out, "{:11}id {}", "", escaped(&self.id))
+        paragraph("id ", &escaped(&self.id), columns, out)
     }
+}
+
+/// A text below a rule, its lines below one another.
+fn paragraph(word: &str, text: &str, columns: usize, out: &mut dyn Write) -> io::Result<()> {
+    let lines = wrap(text, columns.saturating_sub(INDENT + word.len()));
+    for (number, line) in lines.iter().enumerate() {
+        let word = if number == 0 { word } else { &" ".repeat(word.len()) };
+        writeln!(out, "{:INDENT$}{word}{line}", "")?;
+    }
+    Ok(())
 }
