@@ -10,6 +10,7 @@ mod observe;
 #[cfg(test)]
 mod plans;
 mod retries;
+pub mod rows;
 mod schema;
 mod select;
 mod transfer;
