@@ -143,7 +143,12 @@ DIR/mailward.toml on what was recorded since 01 May 00:00:00 UTC
         1  newly refused
         1  newly accepted
         1  refused otherwise
-        1  cannot be told: an answer is not recorded
+        1  cannot be told: something is not recorded
+
+not recorded:
+        1  answers to A
+        1  answers to AAAA
+        1  answers to MX
 
 newly refused:
         1  check_recipient_access inline:{ eva@rcpt.example=REJECT }

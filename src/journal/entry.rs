@@ -38,6 +38,8 @@ pub struct Record<'a> {
     pub carried: &'a Deferrals,
     /// The exemption of `mailward allow` that met it.
     pub exemption: Option<&'a Written>,
+    /// Digests of what was looked for in the message's header fields and attachments; `None` where nothing was.
+    pub content: Option<[u32; 2]>,
     /// The digest of the configuration.
     pub policy: &'a Arc<str>,
     /// Whether it took no effect: `mode = "observe"`.

@@ -99,6 +99,12 @@ impl Reader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The number of a configuration by its digest, if it was ever in force.
+    pub fn policy(&self, digest: &str) -> Result<Option<i64>, Error> {
+        let sql = "SELECT id FROM policy WHERE digest = ?1";
+        Ok(self.connection.query_row(sql, [digest], |row| row.get(0)).optional()?)
+    }
+
     /// Every row from a time on, in the order of writing, with its record; `see` says whether to go on.
     pub fn each(
         &self,

@@ -40,6 +40,8 @@ pub struct Stored {
     pub recipient: Option<Path>,
     /// What earlier events had deferred.
     pub carried: Deferrals,
+    /// Digests of what was looked for in the message's header fields and attachments; `None` where nothing was.
+    pub content: Option<[u32; 2]>,
     /// The exemption of `mailward allow` that met it.
     pub exemption: Option<Arc<decision::Written>>,
     /// The entries that were evaluated.
@@ -64,6 +66,13 @@ pub struct StoredStep {
     /// What it asked.
     pub lookups: Vec<StoredLookup>,
 }
+impl StoredStep {
+    /// Whether its entry had nothing to say.
+    pub fn is_silent(&self) -> bool {
+        self.word == "dunno" && self.reason.is_none()
+    }
+}
+
 impl Stored {
     /// The request as it was.
     pub fn request(&self) -> Request<'_> {

@@ -7,6 +7,7 @@ use crate::{
     request::Stage,
     request::message::{Appetite, Inspect, Message},
     restriction::content::{Attachments, Looks, Size},
+    table::digest::digest,
 };
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub struct Content {
     attachments: Arc<Watch>,
     size: bool,
     budget: Arc<Budget>,
+    digests: [u32; 2],
 }
 
 impl Content {
@@ -37,13 +39,20 @@ impl Content {
                 Looks::Size => size |= has_end,
             }
         }
-        Self { headers: headers.into(), attachments: attachments.into(), size, budget }
+        let digests = [digest(&headers.digests()), digest(&attachments)];
+        Self { headers: headers.into(), attachments: attachments.into(), size, budget, digests }
     }
 
     /// The same with every part and every reading of its names, for commands that show them.
     pub fn with_tree(&self) -> Self {
         let attachments = Watch { keep_tree: true, ..self.attachments.as_ref().clone() };
         Self { attachments: attachments.into(), ..self.clone() }
+    }
+
+    /// Digests of what is looked for in header fields and in attachments: where it is the same, the same is found in a
+    /// message.
+    pub fn digests(&self) -> [u32; 2] {
+        self.digests
     }
 
     /// Whether nothing looks at the content.

@@ -37,6 +37,7 @@ impl Server {
             now: request.now,
             carried: request.carried,
             exemption: request.exemption.map(|exemption| exemption.as_ref()),
+            content: request.message.map(|_| conversation.running.content.digests()),
             policy: &config.digest,
             observed: config.mode == Mode::Observe,
         }));

@@ -167,6 +167,7 @@ fn note(journal: &Journal, number: u32, size: u32, rules: &[Rule]) {
         now,
         exemption: None,
         carried: &Deferrals::default(),
+        content: None,
         policy: &POLICY,
         observed: false,
     }));

@@ -5,7 +5,7 @@ use crate::{config::keys::wrap, decision::Verdict, journal::Row, smtp::text::esc
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Tally {
     decisions: u64,
     same: u64,
     untold: u64,
+    /// What was missing for those, and for how many.
+    missing: BTreeMap<String, u64>,
     unreadable: u64,
     groups: BTreeMap<(Change, String), Group>,
 }
@@ -70,6 +72,11 @@ impl Tally {
         self.decisions += 1;
         if !redone.untold.is_empty() {
             self.untold += 1;
+            self.miss(&redone.untold);
+            return;
+        }
+        if redone.is_as_recorded {
+            self.same += 1;
             return;
         }
         let verdict = redone.decision.as_ref().map_or(&Verdict::Pass, |decision| &decision.verdict);
@@ -114,6 +121,22 @@ impl Tally {
         }
     }
 
+    /// Notes what is missing; questions by their kind, since each is asked about another name.
+    fn miss(&mut self, untold: &[String]) {
+        let kind = |what: &String| match what.split_once(' ') {
+            Some((kind, _)) if kind.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+                format!("answers to {kind}")
+            }
+            Some(_) | None => what.clone(),
+        };
+        let kinds: BTreeSet<String> = untold.iter().map(kind).collect();
+        for kind in kinds {
+            let is_known = self.missing.contains_key(&kind) || self.missing.len() < RULES;
+            let kind = if is_known { kind } else { "other things".to_owned() };
+            *self.missing.entry(kind).or_default() += 1;
+        }
+    }
+
     /// A decision whose record cannot be read.
     pub(super) fn unreadable(&mut self) {
         self.decisions += 1;
@@ -131,9 +154,15 @@ impl Tally {
         for change in Change::ALL {
             writeln!(out, "{:>9}  {}", self.count(change), change.words())?;
         }
-        writeln!(out, "{:>9}  cannot be told: an answer is not recorded", self.untold)?;
+        writeln!(out, "{:>9}  cannot be told: something is not recorded", self.untold)?;
         if self.unreadable > 0 {
             writeln!(out, "{:>9}  cannot be read", self.unreadable)?;
+        }
+        if !self.missing.is_empty() {
+            writeln!(out, "\nnot recorded:")?;
+        }
+        for (what, count) in &self.missing {
+            counted(*count, what, columns, out)?;
         }
         let mut last = None;
         for ((change, rule), group) in &self.groups {
@@ -141,10 +170,7 @@ impl Tally {
                 writeln!(out, "\n{}:", change.words())?;
                 last = Some(change);
             }
-            for (number, line) in wrap(&escaped(rule), columns.saturating_sub(INDENT)).iter().enumerate() {
-                let count = if number == 0 { group.count.to_string() } else { String::new() };
-                writeln!(out, "{count:>9}  {line}")?;
-            }
+            counted(group.count, rule, columns, out)?;
             for sample in &group.samples {
                 sample.print(columns, out)?;
             }
@@ -162,6 +188,7 @@ impl Tally {
             "newly_accepted": self.count(Change::NewlyAccepted),
             "refused_otherwise": self.count(Change::OtherwiseRefused),
             "cannot_be_told": self.untold,
+            "not_recorded": self.missing,
             "cannot_be_read": self.unreadable,
             "changes": self.groups.iter().map(group).collect::<Vec<_>>(),
         })
@@ -189,6 +216,15 @@ impl Sample {
         }
         paragraph("id ", &escaped(&self.id), columns, out)
     }
+}
+
+/// A count and what it counts.
+fn counted(count: u64, what: &str, columns: usize, out: &mut dyn Write) -> io::Result<()> {
+    for (number, line) in wrap(&escaped(what), columns.saturating_sub(INDENT)).iter().enumerate() {
+        let count = if number == 0 { count.to_string() } else { String::new() };
+        writeln!(out, "{count:>9}  {line}")?;
+    }
+    Ok(())
 }
 
 /// A text below a rule, its lines below one another.

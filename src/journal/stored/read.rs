@@ -37,6 +37,7 @@ struct Read {
     greylist_passed: bool,
     auth_author: Option<String>,
     carried: Deferrals,
+    content: Option<[u32; 2]>,
     steps: Vec<ReadStep>,
     amendments: Vec<Amendment>,
 }
@@ -131,6 +132,7 @@ impl Stored {
             },
             recipient: path(&row.recipient, read.to),
             carried: read.carried,
+            content: read.content,
             exemption: read.exemption.map(|text| {
                 Arc::new(decision::Written { text: text.into(), origin: Origin::builtin(allow::FILE) })
             }),

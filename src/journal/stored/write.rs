@@ -46,6 +46,8 @@ struct Written<'a> {
     auth_author: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     carried: Option<&'a Deferrals>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<[u32; 2]>,
 }
 
 /// What the MTA made of an address: `""` for the address as it was typed, in lower case.
@@ -116,6 +118,7 @@ pub(in crate::journal) fn head(record: &Record<'_>, out: &mut Vec<u8>) {
         greylist_passed: envelope.greylist_passed,
         auth_author: envelope.auth_author.as_deref(),
         carried: Some(carried).filter(|carried| **carried != Deferrals::default()),
+        content: record.content,
     };
     json(&written, out);
     // The steps and what stands behind them belong into it.
