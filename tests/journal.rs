@@ -170,6 +170,33 @@ fn mailward(arguments: &[&str]) -> (String, Exit) {
     (String::from_utf8(out).unwrap(), exit)
 }
 
+const VERDICTS: [&str; 4] = ["permit", "defer", "reject", "discard"];
+
+/// How many decisions of each verdict are in the journal; what `why` tells of each by its name is compared with its row.
+fn verdicts_and_steps(config: &Path, journal: &Path) -> Result<[u64; 4], String> {
+    let reader = Reader::open(journal).unwrap().unwrap();
+    let (mut counts, mut rows) = ([0; 4], Vec::new());
+    reader
+        .each(None, |row, _| {
+            rows.extend((!row.is_message()).then_some(row));
+            true
+        })
+        .unwrap();
+    for row in rows {
+        let id = row.decision.as_ref();
+        let (told, _) = mailward(&["why", id, "-c", config.to_str().unwrap(), "--json"]);
+        let told: serde_json::Value =
+            serde_json::from_str(&told).map_err(|e| format!("{id}: {e}: {told}"))?;
+        let (verdict, reply) = (told["verdict"].as_str(), told["reply"].as_str());
+        if (verdict, reply) != (Some(row.verdict.as_ref()), row.reply.as_deref()) {
+            return Err(format!("{told}"));
+        }
+        let at = VERDICTS.iter().position(|known| verdict == Some(known)).unwrap();
+        counts[at] += 1;
+    }
+    Ok(counts)
+}
+
 #[tokio::test]
 async fn replaying_the_dialogues_under_the_same_configuration_changes_nothing() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postfix");
@@ -187,14 +214,19 @@ async fn replaying_the_dialogues_under_the_same_configuration_changes_nothing() 
         let policy = dialogue.policy(directory.path()).replace("$POLICY", &address);
         let file = directory.path().join("mailward.toml");
         let path = directory.path().join("journal.db");
-        fs::write(&file, &policy).unwrap();
+        fs::write(&file, format!("{policy}\n[journal]\npath = {path:?}\n")).unwrap();
         let mut config = parse(&policy, directory.path());
         config.journal.path = Some(path.clone());
         let daemon = Daemon::start_with(config, &zone).await;
         daemon.server.start_journal();
         InProcess::new(&dialogue, &daemon).play().await;
         daemon.server.journal().unwrap().close();
+        let counted = VERDICTS.map(|verdict| daemon.counter(&format!("decisions_{verdict}")));
         daemon.stop().await;
+        let told = verdicts_and_steps(&file, &path);
+        if told != Ok(counted) {
+            faults.push(format!("{}: {counted:?} were counted, `why` tells {told:?}", dialogue.name()));
+        }
         let (file, path) = (file.to_str().unwrap(), path.to_str().unwrap());
         let (printed, exit) = mailward(&["replay", "--config", file, "--journal", path, "--json"]);
         assert_eq!(exit, Exit::Success, "{printed}");

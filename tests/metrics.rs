@@ -53,6 +53,15 @@ fn client() -> From {
     From::named("mx.example.org", "192.0.2.1")
 }
 
+/// A server that keeps a journal in the directory.
+async fn recorded(directory: &Directory, zone: &str) -> Daemon {
+    let mut config = parse(POLICY, directory.path());
+    config.journal.path = Some(directory.path().join("journal.db"));
+    let daemon = Daemon::start_with(config, zone).await;
+    daemon.server.start_journal();
+    daemon
+}
+
 #[tokio::test]
 async fn what_is_measured_adds_up_with_what_was_played() {
     let directory = Directory::new();
@@ -71,7 +80,7 @@ async fn what_is_measured_adds_up_with_what_was_played() {
     AllowFile::open_or_make(&file, Duration::ZERO).unwrap().add(&partner).unwrap();
     let zone =
         "2.0.0.127.secret.zen.dq.spamhaus.net A 127.0.0.2\n5.2.0.192.secret.zen.dq.spamhaus.net A 127.0.0.2";
-    let daemon = Daemon::start(POLICY, zone).await;
+    let daemon = recorded(&directory, zone).await;
     daemon.server.allowances().open(&file);
     daemon.server.test_lists().await;
     let listed = From::named("mx.example.org", "192.0.2.5");
@@ -96,6 +105,8 @@ async fn what_is_measured_adds_up_with_what_was_played() {
     let mut session = Session::open(&daemon, &client()).await;
     assert_eq!(session.ordinary().await, "continue");
     session.data().await;
+
+    daemon.server.journal().unwrap().close();
 
     let text = daemon.server.metrics();
     let shown = samples(&text);
@@ -140,6 +151,17 @@ async fn what_is_measured_adds_up_with_what_was_played() {
     assert!(
         shown["mailward_db_bytes{db=\"greylist\"}"] > 0.0 && shown["mailward_db_bytes{db=\"allow\"}"] > 0.0
     );
+    // Five that were exempt had a recipient, and no end.
+    assert_eq!(shown["mailward_journal_written_total"], decisions + 5.0);
+    assert_eq!(shown["mailward_db_rows{table=\"journal\"}"], decisions + 5.0);
+    assert_eq!((shown["mailward_journal_dropped_total"], shown["mailward_journal_queued"]), (0.0, 0.0));
+    assert_eq!(shown["mailward_db_errors_total{db=\"journal\"}"], 0.0);
+    assert!(shown["mailward_db_bytes{db=\"journal\"}"] > 0.0);
+    assert_eq!(shown["mailward_db_rows{table=\"greylist\"}"], 1.0);
+    let mut other = Session::open(&daemon, &From::named("mx.example.com", "198.51.100.77")).await;
+    assert!(other.ordinary().await.starts_with("450"));
+    let later = samples(&daemon.server.metrics());
+    assert_eq!(later["mailward_db_rows{table=\"greylist\"}"], 1.0, "not counted again at once");
     for secret in ["secret", "sender.example>", "to@rcpt", "192.0.2.", "h\"el", "\u{1b}"] {
         assert!(!text.contains(secret), "{secret}\n{text}");
     }
@@ -147,7 +169,8 @@ async fn what_is_measured_adds_up_with_what_was_played() {
 
 #[tokio::test]
 async fn every_counter_is_there_with_its_help() {
-    let daemon = Daemon::start(POLICY, "").await;
+    let directory = Directory::new();
+    let daemon = recorded(&directory, "").await;
     let text = daemon.server.metrics();
     let mut count = 0;
     for (name, _) in daemon.server.counted() {
@@ -162,7 +185,9 @@ async fn every_counter_is_there_with_its_help() {
         count += 1;
     }
     assert!(count > 40);
-    for name in ["greylist_faults", "greylist_recoveries", "log_dropped_lines"] {
+    for name in
+        ["greylist_faults", "greylist_recoveries", "journal_written", "journal_faults", "log_dropped_lines"]
+    {
         assert!(text.contains(&format!("\nmailward_{name}_total 0\n")), "{name}");
     }
 }

@@ -143,26 +143,41 @@ DIR/mailward.toml on what was recorded since 01 May 00:00:00 UTC
         1  newly refused
         1  newly accepted
         1  refused otherwise
-        1  cannot be told: an answer is not recorded
+        1  cannot be told: something is not recorded
+
+not recorded:
+        1  answers to A
+        1  answers to AAAA
+        1  answers to MX
 
 newly refused:
-        1  check_recipient_access inline:{ eva@rcpt.example=REJECT } (DIR/mailward.toml:5)
-           mta3.sender.example[192.0.2.80] <a@sender.example> -> <eva@rcpt.example>
-           now: 554 5.7.1 <eva@rcpt.example>: Recipient address rejected: Access denied
+        1  check_recipient_access inline:{ eva@rcpt.example=REJECT }
+           (DIR/mailward.toml:5)
+           mta3.sender.example[192.0.2.80] <a@sender.example> ->
+           <eva@rcpt.example>
+           now: 554 5.7.1 <eva@rcpt.example>: Recipient address rejected: Access
+                denied
            id ID
 
 newly accepted:
-        1  check_recipient_access inline:{ no@rcpt.example=REJECT } (test.toml:5)
-           mta3.sender.example[192.0.2.80] <a@sender.example> -> <no@rcpt.example>
-           was: 554 5.7.1 <no@rcpt.example>: Recipient address rejected: Access denied
+        1  check_recipient_access inline:{ no@rcpt.example=REJECT }
+           (test.toml:5)
+           mta3.sender.example[192.0.2.80] <a@sender.example> ->
+           <no@rcpt.example>
+           was: 554 5.7.1 <no@rcpt.example>: Recipient address rejected: Access
+                denied
            now: greylisted first
            id ID
 
 refused otherwise:
-        1  check_recipient_access inline:{ eva@rcpt.example=REJECT } (DIR/mailward.toml:5)
-           mta3.sender.example[192.0.2.80] <a@sender.example> -> <eva@rcpt.example>
-           was: 450 4.2.0 <eva@rcpt.example>: Recipient address rejected: Greylisted, please try again in 4 minutes
-           now: 554 5.7.1 <eva@rcpt.example>: Recipient address rejected: Access denied
+        1  check_recipient_access inline:{ eva@rcpt.example=REJECT }
+           (DIR/mailward.toml:5)
+           mta3.sender.example[192.0.2.80] <a@sender.example> ->
+           <eva@rcpt.example>
+           was: 450 4.2.0 <eva@rcpt.example>: Recipient address rejected:
+                Greylisted, please try again in 4 minutes
+           now: 554 5.7.1 <eva@rcpt.example>: Recipient address rejected: Access
+                denied
            id ID
 ";
 
@@ -231,8 +246,15 @@ async fn what_a_client_writes_reaches_no_terminal_unescaped() {
     let evil = "\u{1b}[2J\u{202e}\u{9b}31m<script>'\"\\";
     let from = From::resolved("192.0.2.80", "unknown", evil, "FORGED");
     played.mail(&from, evil, &format!("<{evil}@sender.example>"), &format!("<{evil}@rcpt.example>"), 0).await;
+    let told: serde_json::Value =
+        serde_json::from_str(&played.says(&["why", "192.0.2.80", "--json"])).unwrap();
+    let id = told["deliveries"][0]["id"].as_str().unwrap();
     for arguments in [
         &["why", "192.0.2.80"][..],
+        &["why", id],
+        &["why", id, "--json"],
+        &["explain", "--replay", id],
+        &["explain", "--replay", id, "--json"],
         &["why", "192.0.2.80", "--json"],
         &["why", "192.0.2.80", "--for-sender"],
         &["replay"],

@@ -80,13 +80,21 @@ impl Exemptions {
 
     fn insert(&mut self, kind: Kind, value: String, exempt: Exempt) {
         match kind {
-            Kind::Client => {
-                self.networks.extend(value.parse::<IpAddr>().map(|address| (IpNet::from(address), exempt)));
-            }
-            Kind::Network => self.networks.extend(value.parse::<IpNet>().map(|network| (network, exempt))),
+            Kind::Client => self.insert_network(value.parse::<IpAddr>().map(IpNet::from).ok(), exempt),
+            Kind::Network => self.insert_network(value.parse().ok(), exempt),
             Kind::Domain => drop(self.domains.insert(value, exempt)),
             Kind::Sender => drop(self.senders.insert(value, exempt)),
             Kind::Recipient => drop(self.recipients.insert(value, exempt)),
+        }
+    }
+
+    /// A client and the network of its address alone are one: what lasts longer counts.
+    fn insert_network(&mut self, network: Option<IpNet>, exempt: Exempt) {
+        let Some(network) = network else { return };
+        let end = |exempt: &Exempt| exempt.expires.unwrap_or(Timestamp(i64::MAX));
+        match self.networks.get(&network) {
+            Some(known) if end(known) >= end(&exempt) => {}
+            Some(_) | None => drop(self.networks.insert(network, exempt)),
         }
     }
 
@@ -235,6 +243,17 @@ mod tests {
         let mail = Mail::new();
         let late = Request { now: Timestamp(NOW.0 + 1), ..mail.request() };
         assert_eq!(all.find(&late), None);
+    }
+
+    #[test]
+    fn a_client_is_let_in_as_long_as_any_of_its_exemptions_lasts() {
+        let kept = |id, kind, value: &str, expires| Exemption { id, kind, value: value.to_owned(), expires };
+        let good = kept(1, Kind::Client, "192.0.2.1", None);
+        let timed = kept(2, Kind::Network, "192.0.2.1/32", Some(NOW));
+        for order in [[good.clone(), timed.clone()], [timed, good]] {
+            let (all, _) = Exemptions::new(order);
+            assert_eq!(found_for(&all, &Mail::new()).as_deref(), Some("allow client 192.0.2.1 (#1)"));
+        }
     }
 
     #[test]

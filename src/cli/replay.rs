@@ -4,7 +4,7 @@ pub(super) mod again;
 mod tally;
 
 use super::{
-    Exit, Failure, ascii_json,
+    Exit, Failure, ascii_json, columns,
     why::{self, date},
 };
 use crate::{
@@ -34,8 +34,10 @@ const PROGRESS: u64 = 200_000;
   mailward replay --config new.toml --journal /var/lib/mailward/journal.db
 
 Each command is decided by itself, after what came before it as it was
-recorded. A verdict that depends on an answer that is not recorded is counted
-apart; what would meet the greylist only now counts as accepted.")]
+recorded. A verdict that depends on what is not recorded is counted apart, by
+what is missing; what would meet the greylist only now counts as accepted.
+Messages are not kept: what looks into them is told where it had nothing to say
+and looks for the same now.")]
 pub(super) struct Args {
     /// The configuration to try
     #[arg(short, long, value_name = "FILE")]
@@ -73,7 +75,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     };
     let since = why::since(args.since, SystemClock.now());
     let all = reader.rows()?;
-    let (mut again, mut tally, mut seen) = (Again::new(&config), Tally::default(), 0_u64);
+    let (mut again, mut tally, mut seen) = (Again::new(&config, &reader)?, Tally::default(), 0_u64);
     let mut wrote: io::Result<()> = Ok(());
     reader.each(since, |row, record| {
         seen += 1;
@@ -82,7 +84,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         }
         match record {
             Some(record) => {
-                let redone = again.decide(&record);
+                let redone = again.decide(&row, &record);
                 tally.add(&row, &redone);
             }
             None if row.is_message() => again.ended(&row),
@@ -97,5 +99,5 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     let from =
         since.or(reader.begins()?).map_or(String::new(), |from| format!(" since {} UTC", date(from.0)));
     writeln!(out, "{source} on what was recorded{from}")?;
-    Ok(tally.print(out)?)
+    Ok(tally.print(columns(), out)?)
 }

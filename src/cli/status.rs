@@ -6,7 +6,7 @@ use crate::{
     config::source::Source,
     server::{
         control::{Answer, Request},
-        status::{Decisions, Exempted, Resolver, Sessions, Status, Working},
+        status::{Decisions, Exempted, Journal, Resolver, Sessions, Status, Working},
     },
     smtp::text::escaped,
     time::Timestamp,
@@ -29,8 +29,9 @@ To see whether the milter's socket answers, the command connects to it once.
 Exit status, as of a monitoring plugin:
   0  all is well
   1  warning: a DNS list is set aside, the resolver is silent, the greylist's
-     database, the journal or allow.db fails, a reload was refused, records or
-     log lines were lost, or a bug was caught; mail is served
+     database, the journal or allow.db fails, decisions were not recorded, a
+     reload was refused, log lines were dropped, or a bug was caught; mail is
+     served
   2  critical: the daemon does not run or does not answer, or its milter
      socket, which is tried, does not negotiate
   3  unknown: the configuration has faults, or the daemon may not be asked")]
@@ -155,9 +156,9 @@ fn warnings(status: &Status) -> Vec<String> {
     let broken = status.greylist.as_ref().is_some_and(|store| !store.works);
     warn(broken, "the greylist's database fails".to_owned());
     let journal = status.journal.as_ref();
-    warn(journal.is_some_and(|journal| !journal.file.works), "the journal fails".to_owned());
-    let lost = journal.map_or(0, |journal| journal.lost);
-    warn(lost > 0, format!("{} of the journal lost", counted(lost, "record")));
+    warn(journal.is_some_and(|journal| !journal.file.works), "the journal's file fails".to_owned());
+    let lost = journal.map_or(0, |journal| journal.dropped);
+    warn(lost > 0, format!("{} not recorded", counted(lost, "decision")));
     warn(!status.exemptions.file.works, "allow.db fails, the exemptions stay as they are".to_owned());
     warn(!status.resolver.answers, "no DNS server answers".to_owned());
     for list in status.lists.iter().filter(|list| list.state == "set_aside") {
@@ -195,7 +196,7 @@ fn performance(status: &Status) -> String {
     let aside = status.lists.iter().filter(|list| list.state == "set_aside").count();
     format!(
         " | permit={}c defer={}c reject={}c discard={}c greylisted={}c exempted={}c sessions={};{};;0;{} \
-         connections={}c dns_questions={}c dns_timeouts={}c lists_set_aside={aside} log_dropped={}c bugs={}c uptime={}s",
+         connections={}c dns_questions={}c dns_timeouts={}c lists_set_aside={aside} log_dropped={}c bugs={}c journal_dropped={}c uptime={}s",
         decisions.permit,
         decisions.defer,
         decisions.reject,
@@ -210,6 +211,7 @@ fn performance(status: &Status) -> String {
         resolver.timeouts,
         status.log_dropped,
         status.bugs,
+        status.journal.as_ref().map_or(0, |journal| journal.dropped),
         seconds(status.started, status.now),
     )
 }
@@ -254,15 +256,15 @@ fn details(status: &Status, problems: &[String]) -> String {
         Some(store) => line("greylist", works(store)),
         None => line("greylist", "not used by the policy".to_owned()),
     }
-    let Exempted { count, file } = &status.exemptions;
-    line("exemptions", format!("{count}; the file {}", works(file)));
     match &status.journal {
-        Some(journal) => {
-            line("journal", works(&journal.file));
-            line("", format!("{} lost", counted(journal.lost, "record")));
+        Some(Journal { rows, written, queued, dropped, file }) => {
+            line("journal", format!("{rows} rows; {}", works(file)));
+            line("", format!("{written} written since the start, {queued} waiting, {dropped} lost"));
         }
         None => line("journal", "nothing is recorded".to_owned()),
     }
+    let Exempted { count, file } = &status.exemptions;
+    line("exemptions", format!("{count}; the file {}", works(file)));
     line("log", format!("{} dropped", counted(status.log_dropped, "line")));
     line("bugs", status.bugs.to_string());
     out
@@ -294,7 +296,7 @@ fn long(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::status::{Configuration, List, Recorded};
+    use crate::server::status::{Configuration, List};
 
     fn well() -> Status {
         let working = || Working { works: true, faults: 0, recoveries: 0 };
@@ -316,11 +318,15 @@ mod tests {
             lists: Vec::new(),
             resolver: Resolver { answers: true, questions: 1, timeouts: 0, outages: 0 },
             greylist: Some(working()),
+            journal: Some(Journal { rows: 1, written: 1, queued: 0, dropped: 0, file: working() }),
             exemptions: Exempted { count: 0, file: working() },
-            journal: Some(Recorded { lost: 0, file: working() }),
             log_dropped: 0,
             bugs: 0,
         }
+    }
+
+    fn journal(status: &mut Status) -> &mut Journal {
+        status.journal.as_mut().unwrap()
     }
 
     #[test]
@@ -342,14 +348,11 @@ mod tests {
                 Box::new(|s| s.configuration.refused = Some(Timestamp(1))),
             ),
             ("the greylist's database fails", Box::new(move |s| s.greylist = Some(broken()))),
+            ("the journal's file fails", Box::new(move |s| journal(s).file = broken())),
+            ("3 decisions not recorded", Box::new(|s| journal(s).dropped = 3)),
             (
                 "allow.db fails, the exemptions stay as they are",
                 Box::new(move |s| s.exemptions.file = broken()),
-            ),
-            ("the journal fails", Box::new(move |s| s.journal = Some(Recorded { lost: 0, file: broken() }))),
-            (
-                "1 record of the journal lost",
-                Box::new(|s| s.journal = s.journal.take().map(|j| Recorded { lost: 1, ..j })),
             ),
             ("no DNS server answers", Box::new(|s| s.resolver.answers = false)),
             ("bl.example is set aside", Box::new(move |s| s.lists = vec![aside.clone()])),

@@ -51,6 +51,11 @@ impl Plan {
         }
     }
 
+    /// What all tables are asked, in a digest each.
+    pub fn digests(&self) -> Vec<(u32, Class)> {
+        self.uses.iter().map(|entry| (entry.table.digest(), entry.class)).collect()
+    }
+
     /// Whether no entry asks a table.
     pub fn is_empty(&self) -> bool {
         self.uses.is_empty()

@@ -27,6 +27,8 @@ use action::Says;
 pub struct HeaderTable {
     rules: Rules<Pattern, Says>,
     amends: Amends,
+    /// Of the text from which it was read.
+    digest: u32,
 }
 
 impl HeaderTable {
@@ -49,9 +51,15 @@ impl HeaderTable {
             }
         };
         let text = types::rules(word, name, source)?;
+        let digest = text.digest();
         let rules = regexp::parse_with(text, (notation, Keys::Headers), source, action::parse);
         let amends = rules.entries().fold(Amends::default(), |amends, says| amends.union(says.amends()));
-        Ok(Self { rules, amends })
+        Ok(Self { rules, amends, digest })
+    }
+
+    /// The digest of its text.
+    pub fn digest(&self) -> u32 {
+        self.digest
     }
 
     /// Which changes of a message its entries may ask for.

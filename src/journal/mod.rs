@@ -7,39 +7,38 @@
 //! while the records wait.
 //!
 //! Rows are found by [`terms`], hashes of what a person may ask for. They are not indexed one by one, which would cost
-//! more than all the rest, but in spans of 4096 rows, sorted once; the rows behind the last span are looked at one by one.
+//! more than all the rest, but in spans of thousands of rows, sorted once; the rows behind the last span are read one by one.
 
+mod entry;
 mod open;
 mod privacy;
 mod queue;
 pub mod read;
+mod roster;
 mod row;
+mod sheet;
 pub mod stored;
 pub mod terms;
 mod upkeep;
 mod words;
 mod writer;
 
+pub use entry::{Entry, Fate, Message, Record};
 pub use open::KIND;
 pub use privacy::Mask;
 pub use row::{MESSAGE, Row};
 
 use crate::{
-    config::settings,
-    decision::{Decision, Deferrals, Written},
-    request::{
-        DecisionId,
-        envelope::{Envelope, Path},
-        session::Session,
-    },
-    smtp::reply::Reply,
+    config::settings::{self, Privacy},
     sqlite,
     time::{Clock, Timestamp},
 };
 use queue::Queue;
+use roster::Roster;
+use sheet::Sheet;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -51,128 +50,33 @@ use writer::Writer;
 /// How long the end of the process waits for the last rows.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// What the journal is told.
-#[derive(Debug)]
-pub enum Entry {
-    /// A decision.
-    Decision(Box<Record>),
-    /// The end of a message.
-    Message(Box<Message>),
-}
+crate::counter::counters! {
+    /// What the journal counts.
+    #[derive(Debug, Default)]
+    pub struct Counters of AtomicU64, named "journal_";
 
-/// A decision with everything that it was made from.
-#[derive(Debug)]
-pub struct Record {
-    /// The decision.
-    pub decision: Arc<Decision>,
-    /// The request's session.
-    pub session: Arc<Session>,
-    /// The request's envelope.
-    pub envelope: Envelope,
-    /// The recipient that was judged.
-    pub recipient: Option<Path>,
-    /// The request's time.
-    pub now: Timestamp,
-    /// What earlier events had deferred.
-    pub carried: Deferrals,
-    /// The exemption of `mailward allow` that met it.
-    pub exemption: Option<Arc<Written>>,
-    /// The digest of the configuration.
-    pub policy: Arc<str>,
-    /// Whether it took no effect: `mode = "observe"`.
-    pub observed: bool,
-}
-
-/// What became of a message.
-#[derive(Debug)]
-pub struct Message {
-    /// When.
-    pub now: Timestamp,
-    /// Its session.
-    pub session: Arc<Session>,
-    /// Its envelope.
-    pub envelope: Envelope,
-    /// Its recipient, if it has only one.
-    pub recipient: Option<Path>,
-    /// What became of it.
-    pub fate: Fate,
-    /// The reply, if it was refused.
-    pub reply: Option<Reply>,
-    /// Whether decisions took no effect.
-    pub observed: bool,
-}
-
-/// How a message ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// Nothing stood in its way here.
-    Accepted,
-    /// The MTA was told to hold it.
-    Held,
-    /// Accepted and dropped.
-    Discarded,
-    /// Refused for now at its end.
-    Deferred,
-    /// Refused for good at its end.
-    Rejected,
-    /// It had recipients, but no end came: the client gave up, or somebody else refused it.
-    Aborted,
-}
-
-impl Fate {
-    /// The word in the column `verdict`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Held => "held",
-            Self::Discarded => "discarded",
-            Self::Deferred => "deferred",
-            Self::Rejected => "rejected",
-            Self::Aborted => "aborted",
-        }
-    }
-}
-
-impl Message {
-    /// The message's name.
-    pub fn id(&self) -> DecisionId {
-        self.envelope.instance.unwrap_or(DecisionId { at: self.now, count: 0 })
-    }
-}
-
-/// What the journal counts.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Rows that were written.
-    pub written: AtomicU64,
-    /// Records that were lost because the queue was full.
-    pub dropped: AtomicU64,
-    /// Times that the file stopped working.
-    pub faults: AtomicU64,
-    /// Times that it worked again.
-    pub recoveries: AtomicU64,
-    /// Corrupt files that were moved aside, and deleted ones that were made anew.
-    pub renewals: AtomicU64,
-}
-
-impl Counters {
-    /// Every counter with its name.
-    pub fn all(&self) -> [(&'static str, u64); 5] {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        [
-            ("journal_written", of(&self.written)),
-            ("journal_dropped", of(&self.dropped)),
-            ("journal_faults", of(&self.faults)),
-            ("journal_recoveries", of(&self.recoveries)),
-            ("journal_renewals", of(&self.renewals)),
-        ]
-    }
+    /// Rows that were written to the journal.
+    written,
+    /// Records that were lost because the journal's queue was full.
+    dropped,
+    /// Times that the journal's file stopped working.
+    faults,
+    /// Times that the journal's file worked again.
+    recoveries,
+    /// Corrupt files of the journal that were moved aside, and deleted ones that were made anew.
+    renewals,
 }
 
 /// The running journal. It writes what is queued when it is closed or dropped.
 pub struct Journal {
     queue: Arc<Queue>,
+    /// What the records of now speak of; another one when it is full.
+    roster: RwLock<Arc<Roster>>,
+    /// Whether addresses are to be hashed.
+    hashes: bool,
     counters: Arc<Counters>,
+    /// The rows of the file, as the writer knows them.
+    rows: Arc<AtomicU64>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -181,7 +85,8 @@ impl Journal {
     pub fn start(settings: &settings::Journal, clock: Arc<dyn Clock>) -> Option<Self> {
         let path = settings.path.clone()?;
         let (queue, counters) = (Arc::new(Queue::default()), Arc::new(Counters::default()));
-        let writer = Writer::new(path, settings, clock, queue.clone(), counters.clone());
+        let rows = Arc::<AtomicU64>::default();
+        let writer = Writer::new(path, settings, clock, queue.clone(), counters.clone(), rows.clone());
         let thread = match thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run()) {
             Ok(thread) => thread,
             Err(e) => {
@@ -189,7 +94,9 @@ impl Journal {
                 return None;
             }
         };
-        Some(Self { queue, counters, thread: Mutex::new(Some(thread)) })
+        let hashes = settings.privacy == Privacy::Hash;
+        let thread = Mutex::new(Some(thread));
+        Some(Self { queue, roster: RwLock::default(), hashes, counters, rows, thread })
     }
 
     /// Whether the file can be used by this version, without changing anything.
@@ -210,15 +117,37 @@ impl Journal {
     }
 
     /// Takes a record; never waits for the file.
-    pub fn note(&self, entry: Entry) {
-        if !self.queue.push(entry) && self.counters.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+    pub fn note(&self, entry: &Entry<'_>) {
+        let took = !self.queue.is_full() && self.queue.push(Sheet::of(entry, &self.roster(), self.hashes));
+        if !took && self.counters.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             warn!("the journal cannot follow: decisions are not recorded (counted as journal_dropped)");
         }
+    }
+
+    /// The roster for another record.
+    fn roster(&self) -> Arc<Roster> {
+        let roster = self.roster.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if !roster.open().is_full() {
+            return roster;
+        }
+        let next = Arc::<Roster>::default();
+        self.roster.write().unwrap_or_else(PoisonError::into_inner).clone_from(&next);
+        next
     }
 
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How many records wait for the writer.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many rows the file has, about: as they are numbered.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
     }
 
     /// Writes what is queued, and ends. Waits two seconds at most.

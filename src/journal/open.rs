@@ -10,10 +10,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub const KIND: Kind = Kind {
     name: "the journal",
     application_id: 0x4a52_4e4c,
-    migrations: &[Migration {
-        name: "0001_journal",
-        sql: include_str!("../../migrations/journal/0001_journal.sql"),
-    }],
+    migrations: &[
+        Migration { name: "0001_journal", sql: include_str!("../../migrations/journal/0001_journal.sql") },
+        Migration { name: "0002_spans", sql: include_str!("../../migrations/journal/0002_spans.sql") },
+    ],
     // Rows are only appended: large pages take fewer calls.
     page_size: 16_384,
     cache_kib: 4_096,

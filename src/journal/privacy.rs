@@ -1,7 +1,7 @@
 //! `[journal] privacy = "hash"`: keyed hashes (HMAC-SHA-256) in place of local parts and login names. Whoever has the
 //! key's file can still ask for an address; whoever has the database alone cannot, and cannot try addresses either.
 
-use super::{Record, Row};
+use super::Row;
 use crate::{config::settings::Privacy, sqlite::sidecar};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -70,11 +70,14 @@ impl Mask {
         }
     }
 
-    /// A record's text without the local parts of its mail.
-    pub(super) fn record(&self, record: &Record, text: String) -> String {
+    /// A record's text without the local parts of what must not be seen.
+    pub(super) fn record<'a>(&self, secrets: &[String], text: &'a str) -> Cow<'a, str> {
         match self {
-            Self::None => text,
-            Self::Keyed(key) => key.mask_text(&key.secrets(record), &text).into_owned(),
+            Self::None => text.into(),
+            Self::Keyed(key) => {
+                let secrets: Vec<_> = secrets.iter().flat_map(|text| key.secret(text)).collect();
+                key.mask_text(&secrets, text)
+            }
         }
     }
 }
@@ -124,15 +127,6 @@ impl Key {
         for column in [&mut row.sender, &mut row.recipient, &mut row.login] {
             *column = column.as_ref().map(|text| self.address(text).into());
         }
-    }
-
-    /// What must not stand in a record, and what takes its place.
-    fn secrets(&self, record: &Record) -> Vec<(String, String)> {
-        let Record { session, envelope, recipient, .. } = record;
-        let paths = envelope.sender.iter().chain(recipient);
-        let addresses = paths.flat_map(|path| [&path.address.typed, &path.address.rewritten]);
-        let login = session.login.as_ref().map(|login| &login.name);
-        addresses.chain(&envelope.auth_author).chain(login).flat_map(|text| self.secret(text)).collect()
     }
 
     /// A local part with its `@`, or a login, as it stands in a text and as it stands in JSON.

@@ -1,6 +1,6 @@
 //! The bounded queue between the sessions and the writer. A session wakes nobody but for the first record of a group.
 
-use super::Entry;
+use super::sheet::Sheet;
 use std::{
     mem,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -10,8 +10,8 @@ use std::{
 /// How many records may wait: a second of more than any server decides, some 20 MiB at most.
 const LIMIT: usize = 16_384;
 
-/// With so many the writer does not wait for more: they are still in the processor's cache.
-const GROUP: usize = 128;
+/// With so many the writer does not wait for more. Each commit writes some pages again that the one before has begun.
+const GROUP: usize = 1_024;
 
 /// How long the first record of a group waits for others.
 const GATHER: Duration = Duration::from_millis(250);
@@ -28,28 +28,20 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct State {
-    entries: Vec<Entry>,
+    sheets: Vec<Sheet>,
     closed: bool,
     ended: bool,
 }
 
-/// What the writer found.
-pub(super) struct Taken {
-    /// The records, in the order in which they came.
-    pub(super) entries: Vec<Entry>,
-    /// Whether nothing more comes.
-    pub(super) closed: bool,
-}
-
 impl Queue {
     /// Puts a record in; false if there is no room.
-    pub(super) fn push(&self, entry: Entry) -> bool {
+    pub(super) fn push(&self, sheet: Sheet) -> bool {
         let mut state = self.lock();
-        if state.entries.len() >= LIMIT || state.closed {
+        if state.sheets.len() >= LIMIT || state.closed {
             return false;
         }
-        state.entries.push(entry);
-        let count = state.entries.len();
+        state.sheets.push(sheet);
+        let count = state.sheets.len();
         drop(state);
         if count == 1 || count == GROUP {
             self.filled.notify_one();
@@ -57,24 +49,31 @@ impl Queue {
         true
     }
 
-    /// Takes everything, after waiting for something until the time is over, and then shortly for more.
-    pub(super) fn take(&self, patience: Duration) -> Taken {
-        let empty = |state: &mut State| state.entries.is_empty() && !state.closed;
-        let few = |state: &mut State| state.entries.len() < GROUP && !state.closed;
+    /// Takes everything, in the order in which it came, after waiting for something until the time is over, and then
+    /// shortly for more; `into` is empty, and its room is used for what comes next. Whether nothing more comes.
+    pub(super) fn take(&self, into: &mut Vec<Sheet>, patience: Duration) -> bool {
+        let empty = |state: &mut State| state.sheets.is_empty() && !state.closed;
+        let few = |state: &mut State| state.sheets.len() < GROUP && !state.closed;
         let waited = self.filled.wait_timeout_while(self.lock(), patience, empty);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let mut state = if state.entries.is_empty() {
+        let mut state = if state.sheets.is_empty() {
             state
         } else {
             let waited = self.filled.wait_timeout_while(state, GATHER, few);
             waited.unwrap_or_else(PoisonError::into_inner).0
         };
-        Taken { entries: mem::take(&mut state.entries), closed: state.closed }
+        mem::swap(&mut state.sheets, into);
+        state.closed
+    }
+
+    /// Whether there is no room.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= LIMIT
     }
 
     /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.lock().entries.len()
+        self.lock().sheets.len()
     }
 
     /// Waits without taking anything, or until the end comes: whether it came.

@@ -1,12 +1,10 @@
 //! A row of the table `journal`: the columns, from an entry and from the file.
 
-use super::{Entry, Fate, Mask, Message, Record};
-use crate::{
-    decision::Verdict,
-    lookup::greylist::{Greylisted, Wait},
-    smtp::reply::Reply,
-    time::Timestamp,
+use super::{
+    Mask,
+    sheet::{Column, Sheet},
 };
+use crate::time::Timestamp;
 use rusqlite::{CachedStatement, params};
 use std::borrow::Cow;
 
@@ -18,10 +16,9 @@ pub(super) const INSERT: &str = "INSERT INTO journal (id, time, decision, messag
     reply, rule, client, client_name, helo, sender, recipient, login, queue_id, greylist, waited, policy, record) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
 
-/// The columns that [`Row::read`] expects, from `journal j LEFT JOIN rule r`.
-pub(super) const COLUMNS: &str = "j.id, j.time, j.decision, j.message, j.event, j.verdict, j.observed, j.code, \
-    j.reply, j.rule, j.client, j.client_name, j.helo, j.sender, j.recipient, j.login, j.queue_id, j.greylist, \
-    j.waited, j.policy, r.entry, r.file, r.line, r.stage";
+/// The columns that [`Row::read`] expects.
+pub(super) const COLUMNS: &str = "id, time, decision, message, event, verdict, observed, code, reply, rule, client, \
+    client_name, helo, sender, recipient, login, queue_id, greylist, waited, policy";
 
 /// A row without its record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,11 +72,28 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The row of an entry; rule and policy are for the writer to number.
-    pub(super) fn of(entry: &'a Entry, mask: &Mask) -> Self {
-        let mut row = match entry {
-            Entry::Decision(record) => Self::decision(record),
-            Entry::Message(message) => Self::message(message),
+    /// The row of a sheet; its own numbers are for the writer to give.
+    pub(super) fn of(sheet: &'a Sheet, mask: &Mask) -> Self {
+        let text = |column| sheet.column(column).map(Cow::Borrowed);
+        let mut row = Self {
+            time: sheet.time,
+            decision: text(Column::Decision).unwrap_or_default(),
+            message: text(Column::Message),
+            event: sheet.event.into(),
+            verdict: sheet.verdict.into(),
+            observed: sheet.observed,
+            code: sheet.code,
+            reply: text(Column::Reply),
+            client: text(Column::Client),
+            client_name: text(Column::ClientName),
+            helo: text(Column::Helo),
+            sender: text(Column::Sender),
+            recipient: text(Column::Recipient),
+            login: text(Column::Login),
+            queue_id: text(Column::QueueId),
+            greylist: sheet.greylist.map(Cow::Borrowed),
+            waited: sheet.waited,
+            ..Self::default()
         };
         if let Mask::Keyed(key) = mask {
             key.mask_row(&mut row);
@@ -87,66 +101,12 @@ impl<'a> Row<'a> {
         row
     }
 
-    fn decision(record: &'a Record) -> Self {
-        let Record { decision, session, envelope, recipient, now, .. } = record;
-        let (verdict, reply) = match &decision.verdict {
-            Verdict::Pass => ("permit", None),
-            Verdict::Discard(_) => ("discard", None),
-            Verdict::Reply(reply) if reply.code.class() == 4 => ("defer", Some(reply)),
-            Verdict::Reply(reply) => ("reject", Some(reply)),
-        };
-        let greylisted = decision.greylisted().map(|(_, said)| said);
-        let mut row = Self::common(session, now.0, reply, record.observed);
-        row.decision = decision.id.to_string().into();
-        row.message = envelope.instance.map(|id| id.to_string().into());
-        row.event = decision.event.word().into();
-        row.verdict = verdict.into();
-        row.sender = envelope.sender.as_ref().map(|path| path.address.typed.as_str().into());
-        row.recipient = recipient.as_ref().map(|path| path.address.typed.as_str().into());
-        row.queue_id = envelope.queue_id.as_deref().map(Cow::from);
-        row.greylist = greylisted.map(|said| word(said).into());
-        row.waited = match greylisted {
-            Some(Greylisted::Opened { waited }) => i64::try_from(waited.as_secs()).ok(),
-            _ => None,
-        };
-        row
-    }
-
-    fn message(message: &'a Message) -> Self {
-        let Message { now, session, envelope, recipient, fate, reply, observed } = message;
-        let mut row = Self::common(session, now.0, reply.as_ref(), *observed);
-        row.decision = message.id().to_string().into();
-        row.message = Some(row.decision.clone());
-        row.event = MESSAGE.into();
-        row.verdict = Fate::word(*fate).into();
-        row.sender = envelope.sender.as_ref().map(|path| path.address.typed.as_str().into());
-        row.recipient = recipient.as_ref().map(|path| path.address.typed.as_str().into());
-        row.queue_id = envelope.queue_id.as_deref().map(Cow::from);
-        row
-    }
-
-    fn common(
-        session: &'a crate::request::session::Session,
-        time: i64,
-        reply: Option<&Reply>,
-        observed: bool,
-    ) -> Self {
-        let client = &session.client;
-        Self {
-            time,
-            observed,
-            code: reply.map(|reply| reply.code.get()),
-            reply: reply.map(|reply| reply.to_string().into()),
-            client: client.address.map(|address| crate::smtp::domain::address_text(address).into()),
-            client_name: Some(client.identity.name.as_str().into()),
-            helo: session.helo.as_ref().map(|helo| helo.raw.as_str().into()),
-            login: session.login.as_ref().map(|login| login.name.as_str().into()),
-            ..Self::default()
-        }
-    }
-
     /// Writes the row.
-    pub(super) fn insert(&self, statement: &mut CachedStatement<'_>, record: &str) -> rusqlite::Result<()> {
+    pub(super) fn insert(
+        &self,
+        statement: &mut CachedStatement<'_>,
+        record: Option<&str>,
+    ) -> rusqlite::Result<()> {
         statement.execute(params![
             self.id,
             self.time,
@@ -168,7 +128,7 @@ impl<'a> Row<'a> {
             self.greylist,
             self.waited,
             self.policy,
-            Some(record).filter(|record| !record.is_empty()),
+            record,
         ])?;
         Ok(())
     }
@@ -182,15 +142,11 @@ impl<'a> Row<'a> {
     pub fn is_message(&self) -> bool {
         self.event == MESSAGE
     }
-}
 
-impl Row<'static> {
-    /// Reads a row of [`COLUMNS`].
-    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        let text = |at| row.get::<_, Option<String>>(at).map(|text| text.map(Cow::Owned));
-        let word = |at| row.get::<_, String>(at).map(Cow::Owned);
-        let file: Option<String> = row.get(21)?;
-        let line: Option<i64> = row.get(22)?;
+    /// Reads a row of [`COLUMNS`]; the entry's words are not in it.
+    pub(super) fn read(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let text = |at| Ok::<_, rusqlite::Error>(row.get_ref(at)?.as_str_or_null()?.map(Cow::Borrowed));
+        let word = |at| Ok::<_, rusqlite::Error>(Cow::Borrowed(row.get_ref(at)?.as_str()?));
         Ok(Self {
             id: row.get(0)?,
             time: row.get(1)?,
@@ -212,25 +168,37 @@ impl Row<'static> {
             greylist: text(17)?,
             waited: row.get(18)?,
             policy: row.get(19)?,
-            entry: row.get(20)?,
-            place: file.zip(line).map(|(file, line)| if line == 0 { file } else { format!("{file}:{line}") }),
-            stage: row.get(23)?,
+            ..Self::default()
         })
     }
-}
 
-/// The greylist's answer in a word.
-fn word(said: Greylisted) -> &'static str {
-    match said {
-        Greylisted::Waits { why: Wait::New | Wait::NewCorrespondent, .. } => "new",
-        Greylisted::Waits { why: Wait::EarlyRetry, .. } => "early-retry",
-        Greylisted::Waits { why: Wait::TooMany, .. } => "too-many",
-        Greylisted::Opened { .. } => "opened",
-        Greylisted::Passed => "passed",
-        Greylisted::Known => "known",
-        Greylisted::Correspondent => "correspondent",
-        Greylisted::Exempt => "exempt",
-        Greylisted::Whitelisted(_) => "whitelisted",
-        Greylisted::Unavailable(_) => "unavailable",
+    /// The same row by itself.
+    pub(super) fn into_owned(self) -> Row<'static> {
+        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        Row {
+            id: self.id,
+            time: self.time,
+            decision: own(self.decision),
+            message: self.message.map(own),
+            event: own(self.event),
+            verdict: own(self.verdict),
+            observed: self.observed,
+            code: self.code,
+            reply: self.reply.map(own),
+            rule: self.rule,
+            client: self.client.map(own),
+            client_name: self.client_name.map(own),
+            helo: self.helo.map(own),
+            sender: self.sender.map(own),
+            recipient: self.recipient.map(own),
+            login: self.login.map(own),
+            queue_id: self.queue_id.map(own),
+            greylist: self.greylist.map(own),
+            waited: self.waited,
+            policy: self.policy,
+            entry: self.entry,
+            place: self.place,
+            stage: self.stage,
+        }
     }
 }

@@ -5,12 +5,13 @@ use super::row::Row;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// Rows of a span.
-pub(super) const SPAN: i64 = 4_096;
+/// Rows of a span. Each bucket's hits go to a place of their own in the file, so the longer a span is, the less is written.
+pub(super) const SPAN: i64 = 16_384;
 /// Buckets of a span.
-pub(super) const BUCKETS: usize = 256;
-/// Bytes of a hit: three of the hash, two of the row's place in the span.
-pub(super) const HIT: usize = 5;
+pub(super) const BUCKETS: u32 = 256;
+/// Bytes of a hit: two of the hash, two of the row's place in the span. With its bucket's that is a hash of 24 bits: a few
+/// rows in millions are looked at in vain.
+pub(super) const HIT: usize = 4;
 /// How many names below the registered one a name can be found by.
 const LEVELS: usize = 5;
 
@@ -29,6 +30,24 @@ pub(super) enum Kind {
     Queue,
     /// The name of a decision or of a message.
     Id,
+}
+
+/// The bucket of a hash, and what its hits begin with there.
+pub(super) fn bucket(hash: u32) -> (u32, u16) {
+    let [bucket, a, b, _] = hash.to_be_bytes();
+    (bucket.into(), u16::from_be_bytes([a, b]))
+}
+
+/// A hit as it stands in the file, from its hash and the row's place in its span.
+pub(super) fn hit(hash: u32, place: u16) -> [u8; HIT] {
+    let ([_, a, b, _], [c, d]) = (hash.to_be_bytes(), place.to_be_bytes());
+    [a, b, c, d]
+}
+
+/// What a hit begins with, and the row's place.
+pub(super) fn parts(hit: [u8; HIT]) -> (u16, i64) {
+    let [a, b, c, d] = hit;
+    (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]).into())
 }
 
 /// The prefix lengths by which networks are found, the longest first.

@@ -77,7 +77,7 @@ impl Upkeep {
             for bucket in 0..BUCKETS {
                 transaction
                     .prepare_cached("DELETE FROM term WHERE bucket = ?1 AND span < ?2")?
-                    .execute([i64::try_from(bucket).unwrap_or(0), span])?;
+                    .execute([i64::from(bucket), span])?;
             }
             transaction.execute("DELETE FROM span WHERE span < ?1", [span])?;
         }

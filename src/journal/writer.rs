@@ -3,7 +3,7 @@
 
 mod book;
 
-use super::{Counters, Entry, KIND, Mask, open, queue::Queue, upkeep::Upkeep};
+use super::{Counters, KIND, Mask, open, queue::Queue, sheet::Sheet, upkeep::Upkeep};
 use crate::{
     config::settings::{self, Privacy},
     sqlite::{self, Trouble},
@@ -35,11 +35,12 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     queue: Arc<Queue>,
     counters: Arc<Counters>,
+    rows: Arc<AtomicU64>,
     upkeep: Upkeep,
     mask: Option<Mask>,
     book: Option<Book>,
     /// What was taken and is not written yet.
-    held: Vec<Entry>,
+    held: Vec<Sheet>,
     /// What is wrong, as it was logged; `None` while all is well.
     fault: Option<&'static str>,
 }
@@ -51,6 +52,7 @@ impl Writer {
         clock: Arc<dyn Clock>,
         queue: Arc<Queue>,
         counters: Arc<Counters>,
+        rows: Arc<AtomicU64>,
     ) -> Self {
         let upkeep = Upkeep::new(settings, clock.clone());
         Self {
@@ -59,6 +61,7 @@ impl Writer {
             clock,
             queue,
             counters,
+            rows,
             upkeep,
             mask: None,
             book: None,
@@ -88,8 +91,7 @@ impl Writer {
         loop {
             let mut closed = false;
             if self.held.is_empty() {
-                let taken = self.queue.take(self.upkeep.due_in());
-                (self.held, closed) = (taken.entries, taken.closed);
+                closed = self.queue.take(&mut self.held, self.upkeep.due_in());
             }
             let ended = match self.write() {
                 Ok(()) => closed && self.queue.len() == 0,
@@ -115,6 +117,7 @@ impl Writer {
             book.write(&self.held[..group], mask)?;
             self.held.drain(..group);
             self.counters.written.fetch_add(u64::try_from(group).unwrap_or(0), Ordering::Relaxed);
+            self.rows.store(book.rows(), Ordering::Relaxed);
             self.recovered();
         }
         Ok(())
@@ -133,7 +136,9 @@ impl Writer {
                 let mask = Mask::open(self.privacy, &self.path).map_err(|e| self.no_key(&e))?;
                 self.mask = Some(mask);
             }
-            self.book = Some(Book::open(connection)?);
+            let book = Book::open(connection)?;
+            self.rows.store(book.rows(), Ordering::Relaxed);
+            self.book = Some(book);
         }
         Ok(())
     }
@@ -178,7 +183,11 @@ impl Writer {
             return;
         }
         let result = match (self.open(), &mut self.book) {
-            (Ok(()), Some(book)) => self.upkeep.step(book.connection_mut()),
+            (Ok(()), Some(book)) => {
+                let result = self.upkeep.step(book.connection_mut()).and_then(|()| book.find_first());
+                self.rows.store(book.rows(), Ordering::Relaxed);
+                result
+            }
             (Ok(()), None) => Ok(()),
             (Err(error), _) => Err(error),
         };

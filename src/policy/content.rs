@@ -7,6 +7,7 @@ use crate::{
     request::Stage,
     request::message::{Appetite, Inspect, Message},
     restriction::content::{Attachments, Looks, Size},
+    table::digest::digest,
 };
 use std::{fmt, sync::Arc};
 
@@ -18,6 +19,7 @@ pub struct Content {
     size: bool,
     own: Vec<fn() -> Box<dyn Inspect>>,
     budget: Arc<Budget>,
+    digests: [u32; 2],
 }
 
 impl Content {
@@ -39,13 +41,20 @@ impl Content {
                 Looks::Own(inspector) => own.push(inspector),
             }
         }
-        Self { headers: headers.into(), attachments: attachments.into(), size, own, budget }
+        let digests = [digest(&headers.digests()), digest(&attachments)];
+        Self { headers: headers.into(), attachments: attachments.into(), size, own, budget, digests }
     }
 
     /// The same with every part and every reading of its names, for commands that show them.
     pub fn with_tree(&self) -> Self {
         let attachments = Watch { keep_tree: true, ..self.attachments.as_ref().clone() };
         Self { attachments: attachments.into(), ..self.clone() }
+    }
+
+    /// Digests of what is looked for in header fields and in attachments: where it is the same, the same is found in a
+    /// message.
+    pub fn digests(&self) -> [u32; 2] {
+        self.digests
     }
 
     /// Whether nothing looks at the content.

@@ -9,7 +9,6 @@ use crate::{
     smtp::reply::Reply,
 };
 use indymilter::Status;
-use std::sync::Arc;
 
 impl Server {
     /// Starts the journal of the configuration, if it has one.
@@ -27,29 +26,25 @@ impl Server {
     }
 
     /// A decision was made.
-    pub(super) fn record(
-        &self,
-        conversation: &Conversation,
-        request: &Request<'_>,
-        decision: &Arc<Decision>,
-    ) {
+    pub(super) fn record(&self, conversation: &Conversation, request: &Request<'_>, decision: &Decision) {
         let Some(journal) = self.journal.get() else { return };
         let config = &conversation.running.config;
-        journal.note(Entry::Decision(Box::new(Record {
-            decision: decision.clone(),
-            session: conversation.session.clone(),
-            envelope: request.envelope.clone(),
-            recipient: request.recipient.cloned(),
+        journal.note(&Entry::Decision(Record {
+            decision,
+            session: &conversation.session,
+            envelope: request.envelope,
+            recipient: request.recipient,
             now: request.now,
-            carried: request.carried.clone(),
-            exemption: request.exemption.cloned(),
-            policy: config.digest.clone(),
+            carried: request.carried,
+            exemption: request.exemption.map(|exemption| exemption.as_ref()),
+            content: request.message.map(|_| conversation.running.content.digests()),
+            policy: &config.digest,
             observed: config.mode == Mode::Observe,
-        })));
+        }));
     }
 
     /// A message came to its end with this status, and with this reply if it was refused.
-    pub(super) fn record_end(&self, conversation: &mut Conversation, status: Status, reply: Option<&Reply>) {
+    pub(super) fn record_end(&self, conversation: &Conversation, status: Status, reply: Option<&Reply>) {
         let held = |amendment: &Amendment| matches!(amendment, Amendment::Hold(_));
         let enforced = conversation.running.config.mode == Mode::Enforce;
         let fate = match status {
@@ -63,24 +58,22 @@ impl Server {
     }
 
     /// A message that had recipients ends without an end.
-    pub(super) fn record_abort(&self, conversation: &mut Conversation) {
+    pub(super) fn record_abort(&self, conversation: &Conversation) {
         if conversation.transaction.envelope.accepted > 0 {
             self.record_fate(conversation, Fate::Aborted, None);
         }
     }
 
-    /// The transaction is over: what it knew goes into the record.
-    fn record_fate(&self, conversation: &mut Conversation, fate: Fate, reply: Option<&Reply>) {
+    fn record_fate(&self, conversation: &Conversation, fate: Fate, reply: Option<&Reply>) {
         let Some(journal) = self.journal.get().filter(|_| !conversation.exempt) else { return };
-        let transaction = std::mem::take(&mut conversation.transaction);
-        journal.note(Entry::Message(Box::new(Message {
+        journal.note(&Entry::Message(Message {
             now: self.clock.now(),
-            session: conversation.session.clone(),
-            envelope: transaction.envelope,
-            recipient: transaction.only,
+            session: &conversation.session,
+            envelope: &conversation.transaction.envelope,
+            recipient: conversation.transaction.only.as_ref(),
             fate,
-            reply: reply.cloned(),
+            reply,
             observed: conversation.running.config.mode == Mode::Observe,
-        })));
+        }));
     }
 }

@@ -36,11 +36,11 @@ pub struct Status {
     pub resolver: Resolver,
     /// The greylist's store; `None` where the policy does not greylist.
     pub greylist: Option<Working>,
-    /// The exemptions.
-    pub exemptions: Exempted,
     /// The journal; `None` where nothing is recorded.
     #[serde(default)]
-    pub journal: Option<Recorded>,
+    pub journal: Option<Journal>,
+    /// The exemptions.
+    pub exemptions: Exempted,
     /// Log lines that were dropped, since the log took none.
     pub log_dropped: u64,
     /// Bugs that were caught.
@@ -143,21 +143,41 @@ impl Working {
     }
 }
 
+/// The journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// Its rows, about.
+    pub rows: u64,
+    /// Rows written since the start.
+    pub written: u64,
+    /// Records that wait for the writer.
+    pub queued: u64,
+    /// Records that were lost because too many waited.
+    pub dropped: u64,
+    /// Its file.
+    pub file: Working,
+}
+
+impl Journal {
+    fn of(journal: &crate::journal::Journal) -> Self {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = journal.counters();
+        Self {
+            rows: journal.rows(),
+            written: of(&counters.written),
+            queued: whole(journal.queued()),
+            dropped: of(&counters.dropped),
+            file: Working::new(of(&counters.faults), of(&counters.recoveries)),
+        }
+    }
+}
+
 /// The exemptions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exempted {
     /// How many there are, expired ones among them.
     pub count: u64,
     /// Their file.
-    pub file: Working,
-}
-
-/// The journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recorded {
-    /// Records that were lost, since the file could not follow.
-    pub lost: u64,
-    /// Its file.
     pub file: Working,
 }
 
@@ -208,15 +228,11 @@ impl Server {
                 outages,
             },
             greylist: greylists.then(|| Working::new(of(&store.faults), of(&store.recoveries))),
+            journal: self.journal().map(Journal::of),
             exemptions: Exempted {
                 count: whole(self.allowances.snapshot().len()),
                 file: Working::new(counters.allow_faults.get(), counters.allow_recoveries.get()),
             },
-            journal: self.journal().map(|journal| {
-                let counters = journal.counters();
-                let file = Working::new(of(&counters.faults), of(&counters.recoveries));
-                Recorded { lost: of(&counters.dropped), file }
-            }),
             log_dropped: introduction.drops.map_or(0, |drops| drops.count()),
             bugs: counters.bugs.get(),
         }

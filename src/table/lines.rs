@@ -1,7 +1,7 @@
 //! The logical lines of a table file, each with the way back to where its characters stand (postconf(5), "logical
 //! line"; Postfix's readllines()).
 
-use super::Source;
+use super::{Source, digest::digest};
 use crate::origin::{Fault, Origin, Word};
 use std::{ops::Range, sync::Arc};
 
@@ -94,6 +94,14 @@ pub enum Text<'a> {
 }
 
 impl Text<'_> {
+    /// A digest of the rules, wherever they stand.
+    pub fn digest(&self) -> u32 {
+        match self {
+            Self::File(_, text) => digest(text),
+            Self::Lines(lines) => digest(&lines.iter().map(|line| &line.text).collect::<Vec<_>>()),
+        }
+    }
+
     /// Gives each logical line to `each`, as [`each`] does.
     pub fn each(self, source: &mut dyn Source, mut given: impl FnMut(&Line, &mut dyn Source)) {
         match self {

@@ -3,6 +3,7 @@
 pub mod action;
 mod braces;
 pub mod cidr;
+pub mod digest;
 pub mod domain_list;
 pub mod ere;
 pub mod hash;

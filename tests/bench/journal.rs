@@ -29,13 +29,15 @@ use mailward::{
 use std::{
     env, fs,
     path::{Path as FilePath, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, LazyLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 const T: i64 = 1_146_441_600;
 const SIZES: [u32; 2] = [50_000, 5_000_000];
 const ROUNDS: usize = 9;
+
+static POLICY: LazyLock<Arc<str>> = LazyLock::new(|| "0".into());
 
 fn main() {
     let directory =
@@ -90,7 +92,7 @@ fn build(place: &FilePath, size: u32) {
         while u64::from(number) > journal.counters().written.load(Ordering::Relaxed) + 8_000 {
             std::thread::yield_now();
         }
-        journal.note(Entry::Decision(Box::new(record(number, size, &rules))));
+        note(&journal, number, size, &rules);
     }
     journal.close();
     while journal.counters().written.load(Ordering::Relaxed) < u64::from(size) {
@@ -108,7 +110,7 @@ fn rule(number: u32) -> Rule {
 }
 
 /// Four in five from a few large senders, one from anywhere; one of a thousand refused. What is rare is rare everywhere.
-fn record(number: u32, size: u32, rules: &[Rule]) -> Record {
+fn note(journal: &Journal, number: u32, size: u32, rules: &[Rule]) {
     let mixed = number.wrapping_mul(0x9e37_79b1);
     let (name, sender) = match number {
         number if number % (size / 10) == 7 => ("mail.rare.example".to_owned(), "x@rare.example".to_owned()),
@@ -157,15 +159,16 @@ fn record(number: u32, size: u32, rules: &[Rule]) -> Record {
         instance: Some(DecisionId { at: now, count: number ^ 0x8000_0000 }),
         ..Envelope::default()
     };
-    Record {
-        decision: Arc::new(decision),
-        session: Arc::new(session),
-        envelope,
-        recipient: Some(Path::new(&format!("user{}@example.org", mixed % 500))),
+    journal.note(&Entry::Decision(Record {
+        decision: &decision,
+        session: &session,
+        envelope: &envelope,
+        recipient: Some(&Path::new(&format!("user{}@example.org", mixed % 500))),
         now,
         exemption: None,
-        carried: Deferrals::default(),
-        policy: "0".into(),
+        carried: &Deferrals::default(),
+        content: None,
+        policy: &POLICY,
         observed: false,
-    }
+    }));
 }

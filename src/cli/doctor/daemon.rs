@@ -71,7 +71,7 @@ pub(super) fn check(daemon: &Daemon, version: &str, unit: bool) -> Vec<Finding> 
         let text = format!("max_sessions = {} was reached: clients beyond it wait", sessions.limit);
         say(Level::Warn, text, "raise max_sessions above Postfix's process limit and restart");
     }
-    if let Some(lost) = status.journal.as_ref().map(|journal| journal.lost).filter(|lost| *lost > 0) {
+    if let Some(lost) = status.journal.as_ref().map(|journal| journal.dropped).filter(|lost| *lost > 0) {
         let text = format!("the journal lost {lost} rows, since its file could not follow");
         say(Level::Warn, text, "put it on a faster disk ([journal] path)");
     }
@@ -89,7 +89,7 @@ fn ago(then: Timestamp, now: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::cli::doctor::{finding::said, testing::status};
-    use crate::server::status::{Recorded, Working};
+    use crate::server::status::{Journal, Working};
 
     #[test]
     fn a_daemon_that_is_well_has_one_line() {
@@ -121,7 +121,7 @@ mod tests {
             (
                 |s| {
                     let file = Working { works: true, faults: 0, recoveries: 0 };
-                    s.journal = Some(Recorded { lost: 3, file });
+                    s.journal = Some(Journal { rows: 1, written: 1, queued: 0, dropped: 3, file });
                 },
                 "warn the journal lost 3 rows, since its file could not follow / put it on a faster disk ([journal] path)",
             ),

@@ -29,7 +29,7 @@ pub(super) fn run(
         let message = format!("the journal has no decision {}", escaped(id));
         return Err(Failure::Says(Exit::Data, message));
     };
-    let redone = Again::new(config).decide(&record);
+    let redone = Again::new(config, &reader)?.decide(&row, &record);
     if as_json {
         let value = json!({ "recorded": { "verdict": row.verdict, "reply": row.reply }, "decision": redone.decision,
             "not_recorded": redone.untold });
@@ -46,14 +46,19 @@ pub(super) fn run(
         None => writeln!(out, " verdict    accepted: no list runs here")?,
     }
     for question in &redone.untold {
-        writeln!(out, "not recorded, taken as not found: {question}")?;
+        writeln!(out, "not recorded, taken as not found: {}", escaped(question))?;
+    }
+    if redone.is_as_recorded {
+        writeln!(out, "what was found in the message decides as recorded: the configuration is the same")?;
     }
     if redone.greylists {
         writeln!(out, "what the greylist would say is not recorded: taken as a pass")?;
     }
     let reply = redone.decision.as_ref().and_then(|decision| decision.reply()).map(ToString::to_string);
     let passes = redone.decision.as_ref().is_none_or(|decision| decision.verdict == Verdict::Pass);
-    if reply.as_deref() == row.reply.as_deref() && passes == (row.verdict == "permit") {
+    if redone.is_as_recorded
+        || reply.as_deref() == row.reply.as_deref() && passes == (row.verdict == "permit")
+    {
         return Ok(writeln!(out, "as recorded")?);
     }
     match &row.reply {

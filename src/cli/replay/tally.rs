@@ -1,14 +1,16 @@
 //! What changes under another configuration: counted, by the rule that makes the difference, with samples.
 
 use super::again::Redone;
-use crate::{decision::Verdict, journal::Row, smtp::text::escaped};
+use crate::{config::keys::wrap, decision::Verdict, journal::Row, smtp::text::escaped};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
 };
 
+/// Where the words about a rule begin.
+const INDENT: usize = 11;
 /// Samples of each rule.
 const SAMPLES: usize = 3;
 /// Rules that are told apart.
@@ -20,6 +22,8 @@ pub(super) struct Tally {
     decisions: u64,
     same: u64,
     untold: u64,
+    /// What was missing for those, and for how many.
+    missing: BTreeMap<String, u64>,
     unreadable: u64,
     groups: BTreeMap<(Change, String), Group>,
 }
@@ -68,6 +72,11 @@ impl Tally {
         self.decisions += 1;
         if !redone.untold.is_empty() {
             self.untold += 1;
+            self.miss(&redone.untold);
+            return;
+        }
+        if redone.is_as_recorded {
+            self.same += 1;
             return;
         }
         let verdict = redone.decision.as_ref().map_or(&Verdict::Pass, |decision| &decision.verdict);
@@ -112,6 +121,22 @@ impl Tally {
         }
     }
 
+    /// Notes what is missing; questions by their kind, since each is asked about another name.
+    fn miss(&mut self, untold: &[String]) {
+        let kind = |what: &String| match what.split_once(' ') {
+            Some((kind, _)) if kind.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+                format!("answers to {kind}")
+            }
+            Some(_) | None => what.clone(),
+        };
+        let kinds: BTreeSet<String> = untold.iter().map(kind).collect();
+        for kind in kinds {
+            let is_known = self.missing.contains_key(&kind) || self.missing.len() < RULES;
+            let kind = if is_known { kind } else { "other things".to_owned() };
+            *self.missing.entry(kind).or_default() += 1;
+        }
+    }
+
     /// A decision whose record cannot be read.
     pub(super) fn unreadable(&mut self) {
         self.decisions += 1;
@@ -123,15 +148,21 @@ impl Tally {
     }
 
     /// The sums, then the rules with their samples.
-    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn print(&self, columns: usize, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{:>9}  decisions", self.decisions)?;
         writeln!(out, "{:>9}  the same", self.same)?;
         for change in Change::ALL {
             writeln!(out, "{:>9}  {}", self.count(change), change.words())?;
         }
-        writeln!(out, "{:>9}  cannot be told: an answer is not recorded", self.untold)?;
+        writeln!(out, "{:>9}  cannot be told: something is not recorded", self.untold)?;
         if self.unreadable > 0 {
             writeln!(out, "{:>9}  cannot be read", self.unreadable)?;
+        }
+        if !self.missing.is_empty() {
+            writeln!(out, "\nnot recorded:")?;
+        }
+        for (what, count) in &self.missing {
+            counted(*count, what, columns, out)?;
         }
         let mut last = None;
         for ((change, rule), group) in &self.groups {
@@ -139,9 +170,9 @@ impl Tally {
                 writeln!(out, "\n{}:", change.words())?;
                 last = Some(change);
             }
-            writeln!(out, "{:>9}  {}", group.count, escaped(rule))?;
+            counted(group.count, rule, columns, out)?;
             for sample in &group.samples {
-                sample.print(out)?;
+                sample.print(columns, out)?;
             }
         }
         Ok(())
@@ -157,6 +188,7 @@ impl Tally {
             "newly_accepted": self.count(Change::NewlyAccepted),
             "refused_otherwise": self.count(Change::OtherwiseRefused),
             "cannot_be_told": self.untold,
+            "not_recorded": self.missing,
             "cannot_be_read": self.unreadable,
             "changes": self.groups.iter().map(group).collect::<Vec<_>>(),
         })
@@ -164,25 +196,43 @@ impl Tally {
 }
 
 impl Sample {
-    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn print(&self, columns: usize, out: &mut dyn Write) -> io::Result<()> {
         let path = |text: &Option<String>| {
             text.as_deref().map_or_else(|| "-".to_owned(), |text| format!("<{}>", escaped(text)))
         };
-        writeln!(
-            out,
-            "{:11}{} {} -> {}",
+        let client = escaped(&self.client);
+        paragraph(
             "",
-            escaped(&self.client),
-            path(&self.sender),
-            path(&self.recipient)
+            &format!("{client} {} -> {}", path(&self.sender), path(&self.recipient)),
+            columns,
+            out,
         )?;
-        let replies = [("was", &self.before), ("now", &self.now)];
+        let replies = [("was: ", &self.before), ("now: ", &self.now)];
         for (when, reply) in replies.iter().filter_map(|(when, reply)| Some((when, reply.as_ref()?))) {
-            writeln!(out, "{:11}{when}: {}", "", escaped(reply))?;
+            paragraph(when, &escaped(reply), columns, out)?;
         }
         if self.greylisted_first {
-            writeln!(out, "{:11}now: greylisted first", "")?;
+            paragraph("now: ", "greylisted first", columns, out)?;
         }
-        writeln!(out, "{:11}id {}", "", escaped(&self.id))
+        paragraph("id ", &escaped(&self.id), columns, out)
     }
+}
+
+/// A count and what it counts.
+fn counted(count: u64, what: &str, columns: usize, out: &mut dyn Write) -> io::Result<()> {
+    for (number, line) in wrap(&escaped(what), columns.saturating_sub(INDENT)).iter().enumerate() {
+        let count = if number == 0 { count.to_string() } else { String::new() };
+        writeln!(out, "{count:>9}  {line}")?;
+    }
+    Ok(())
+}
+
+/// A text below a rule, its lines below one another.
+fn paragraph(word: &str, text: &str, columns: usize, out: &mut dyn Write) -> io::Result<()> {
+    let lines = wrap(text, columns.saturating_sub(INDENT + word.len()));
+    for (number, line) in lines.iter().enumerate() {
+        let word = if number == 0 { word } else { &" ".repeat(word.len()) };
+        writeln!(out, "{:INDENT$}{word}{line}", "")?;
+    }
+    Ok(())
 }

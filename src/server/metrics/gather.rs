@@ -26,7 +26,9 @@ impl Server {
     /// Every counter there is, with what it says about itself.
     fn counted_families(&self) -> Vec<Family> {
         let dns = self.running().dns.counters().described();
-        let all = self.counters.described().chain(dns).chain(self.greylist.counters().described());
+        let journal = self.journal().into_iter().flat_map(|journal| journal.counters().described());
+        let all =
+            self.counters.described().chain(dns).chain(self.greylist.counters().described()).chain(journal);
         all.map(|Counted { name, help, count }| {
             let name = if name == "sessions" { "connections" } else { name };
             let help: String = help.concat();
@@ -121,11 +123,28 @@ impl Server {
     }
 
     fn databases(&self) -> Vec<Family> {
-        let (greylist, allow) = (self.running().config.greylist.located().path, self.allowances.path());
-        let greylist_faults = self.greylist.counters().faults.load(Ordering::Relaxed);
-        let errors = [("greylist", greylist_faults), ("allow", self.counters.allow_faults.get())];
-        let files = [("greylist", Some(greylist.as_path())), ("allow", allow)];
+        let running = self.running();
+        let greylist = running.config.greylist.located().path;
+        let journal = self.journal().and_then(|_| running.config.journal.located().path);
+        let errors = [
+            ("greylist", self.greylist.counters().faults.load(Ordering::Relaxed)),
+            ("allow", self.counters.allow_faults.get()),
+            (
+                "journal",
+                self.journal().map_or(0, |journal| journal.counters().faults.load(Ordering::Relaxed)),
+            ),
+        ];
+        let files = [
+            ("greylist", Some(greylist.as_path())),
+            ("allow", self.allowances.path()),
+            ("journal", journal.as_deref()),
+        ];
         let bytes = files.into_iter().filter_map(|(db, path)| Some((db, size(path?)?)));
+        let rows = running.config.policy.greylists().then(|| self.metrics.rows.of(&greylist));
+        let rows =
+            rows.into_iter().flatten().chain(self.journal().map(|journal| ("journal", journal.rows())));
+        let queued =
+            self.journal().map(|journal| (Vec::new(), Value::Number(approximate(journal.queued() as u64))));
         vec![
             Family::new(
                 Kind::Counter,
@@ -139,6 +158,13 @@ impl Server {
                 "The bytes of a database, with its log.",
                 bytes.map(|(db, size)| (labels("db", db), Value::Number(approximate(size)))),
             ),
+            Family::new(
+                Kind::Gauge,
+                "db_rows",
+                "The rows of a table; those of the greylist are counted every quarter of an hour.",
+                rows.map(|(table, count)| (labels("table", table), Value::Number(approximate(count)))),
+            ),
+            Family::new(Kind::Gauge, "journal_queued", "Records that wait for the journal's writer.", queued),
         ]
     }
 }

@@ -6,6 +6,7 @@ mod gather;
 pub(super) mod histogram;
 pub mod http;
 mod lists;
+mod rows;
 mod rules;
 
 pub(super) use lists::ListMetrics;
@@ -18,6 +19,7 @@ use crate::{
     lookup::greylist::{Greylisted, Wait},
 };
 use histogram::Histogram;
+use rows::Rows;
 use rules::AllRules;
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ pub(super) struct Metrics {
     greylist: Events,
     decision_seconds: Histogram,
     greylist_delay: Histogram,
+    rows: Rows,
 }
 
 crate::counter::counters! {
@@ -68,6 +71,7 @@ impl Default for Metrics {
             greylist: Events::default(),
             decision_seconds: Histogram::new(DECISION_BOUNDS),
             greylist_delay: Histogram::new(DELAY_BOUNDS),
+            rows: Rows::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod open;
 #[cfg(test)]
 mod plans;
 mod retries;
+pub mod rows;
 mod select;
 mod transfer;
 mod upkeep;
