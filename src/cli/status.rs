@@ -6,7 +6,7 @@ use crate::{
     config::source::Source,
     server::{
         control::{Answer, Request},
-        status::{Decisions, Exempted, Resolver, Sessions, Status, Working},
+        status::{Decisions, Exempted, Recorded, Resolver, Sessions, Status, Working},
     },
     smtp::text::escaped,
     time::Timestamp,
@@ -29,8 +29,8 @@ To see whether the milter's socket answers, the command connects to it once.
 Exit status, as of a monitoring plugin:
   0  all is well
   1  warning: a DNS list is set aside, the resolver is silent, the greylist's
-     database or allow.db fails, a reload was refused, log lines were dropped,
-     or a bug was caught; mail is served
+     database, allow.db or the journal fails, a reload was refused, log lines
+     or records of the journal were lost, or a bug was caught; mail is served
   2  critical: the daemon does not run or does not answer, or its milter
      socket, which is tried, does not negotiate
   3  unknown: the configuration has faults, or the daemon may not be asked")]
@@ -155,6 +155,11 @@ fn warnings(status: &Status) -> Vec<String> {
     let broken = status.greylist.as_ref().is_some_and(|store| !store.works);
     warn(broken, "the greylist's database fails".to_owned());
     warn(!status.exemptions.file.works, "allow.db fails, the exemptions stay as they are".to_owned());
+    if let Some(journal) = &status.journal {
+        warn(!journal.file.works, "the journal fails, decisions are not recorded".to_owned());
+        let lost = counted(journal.dropped, "record");
+        warn(journal.dropped > 0, format!("{lost} of the journal lost"));
+    }
     warn(!status.resolver.answers, "no DNS server answers".to_owned());
     for list in status.lists.iter().filter(|list| list.state == "set_aside") {
         warn(true, format!("{} is set aside", list.zone));
@@ -252,6 +257,12 @@ fn details(status: &Status, problems: &[String]) -> String {
     }
     let Exempted { count, file } = &status.exemptions;
     line("exemptions", format!("{count}; the file {}", works(file)));
+    match &status.journal {
+        Some(Recorded { written, dropped, file }) => {
+            line("journal", format!("{}; {written} written, {dropped} lost", works(file)));
+        }
+        None => line("journal", "not kept".to_owned()),
+    }
     line("log", format!("{} dropped", counted(status.log_dropped, "line")));
     line("bugs", status.bugs.to_string());
     out
@@ -301,6 +312,7 @@ mod tests {
             resolver: Resolver { answers: true, questions: 1, timeouts: 0, outages: 0 },
             greylist: Some(working()),
             exemptions: Exempted { count: 0, file: working() },
+            journal: Some(Recorded { written: 1, dropped: 0, file: working() }),
             log_dropped: 0,
             bugs: 0,
         }
@@ -309,6 +321,7 @@ mod tests {
     #[test]
     fn each_fault_is_a_warning_and_named() {
         assert_eq!(warnings(&well()), [""; 0]);
+        let working = || Working { works: true, faults: 0, recoveries: 0 };
         let broken = || Working { works: false, faults: 1, recoveries: 0 };
         let aside = List {
             zone: "bl.example".to_owned(),
@@ -318,7 +331,7 @@ mod tests {
             advice: None,
         };
         type Change = Box<dyn Fn(&mut Status)>;
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 10] = [
             ("1 bug caught: see the log", Box::new(|s| s.bugs = 1)),
             (
                 "the last reload was refused, the old configuration stays",
@@ -328,6 +341,14 @@ mod tests {
             (
                 "allow.db fails, the exemptions stay as they are",
                 Box::new(move |s| s.exemptions.file = broken()),
+            ),
+            (
+                "the journal fails, decisions are not recorded",
+                Box::new(move |s| s.journal = Some(Recorded { written: 1, dropped: 0, file: broken() })),
+            ),
+            (
+                "1 record of the journal lost",
+                Box::new(move |s| s.journal = Some(Recorded { written: 1, dropped: 1, file: working() })),
             ),
             ("no DNS server answers", Box::new(|s| s.resolver.answers = false)),
             ("bl.example is set aside", Box::new(move |s| s.lists = vec![aside.clone()])),

@@ -38,6 +38,9 @@ pub struct Status {
     pub greylist: Option<Working>,
     /// The exemptions.
     pub exemptions: Exempted,
+    /// The journal; `None` where none is kept.
+    #[serde(default)]
+    pub journal: Option<Recorded>,
     /// Log lines that were dropped, since the log took none.
     pub log_dropped: u64,
     /// Bugs that were caught.
@@ -146,6 +149,17 @@ pub struct Exempted {
     pub file: Working,
 }
 
+/// The journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Rows that were written.
+    pub written: u64,
+    /// Records that were lost because the queue was full.
+    pub dropped: u64,
+    /// Its file.
+    pub file: Working,
+}
+
 impl Server {
     /// How the server is now.
     pub fn status(&self) -> Status {
@@ -196,6 +210,14 @@ impl Server {
                 count: whole(self.allowances.snapshot().len()),
                 file: Working::new(counters.allow_faults.get(), counters.allow_recoveries.get()),
             },
+            journal: self.journal().map(|journal| {
+                let counters = journal.counters();
+                Recorded {
+                    written: of(&counters.written),
+                    dropped: of(&counters.dropped),
+                    file: Working::new(of(&counters.faults), of(&counters.recoveries)),
+                }
+            }),
             log_dropped: introduction.drops.map_or(0, |drops| drops.count()),
             bugs: counters.bugs.get(),
         }
