@@ -13,15 +13,11 @@ use mailward::{
         read::{Query, Reader},
     },
 };
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 use support::{
-    dialogue::{Dialogue, InProcess, Side},
+    dialogue::Scene,
     directory::Directory,
     milter::{Daemon, From, Session, parse},
-    policy_server::PolicyServer,
 };
 
 const ZONE: &str = "sender.example A 192.0.2.1";
@@ -172,36 +168,23 @@ fn mailward(arguments: &[&str]) -> (String, Exit) {
 
 #[tokio::test]
 async fn replaying_the_dialogues_under_the_same_configuration_changes_nothing() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postfix");
-    let zone = fs::read_to_string(root.join("zone")).unwrap();
+    let (zone, scenes) = Scene::all();
     let (mut all, mut faults) = (0, Vec::new());
-    for dialogue in Dialogue::read_all(&root) {
-        if dialogue.only == Some(Side::Postfix) {
-            continue;
-        }
-        let directory = Directory::new();
-        dialogue.write_tables(directory.path());
-        let service = directory.path().join("policy");
-        let service = service.exists().then(|| PolicyServer::from_file(&service));
-        let address = service.as_ref().map(|service| service.address().to_string()).unwrap_or_default();
-        let policy = dialogue.policy(directory.path()).replace("$POLICY", &address);
-        let file = directory.path().join("mailward.toml");
-        let path = directory.path().join("journal.db");
-        fs::write(&file, &policy).unwrap();
-        let mut config = parse(&policy, directory.path());
+    for scene in scenes {
+        let file = scene.directory.file("mailward.toml", &scene.policy);
+        let path = scene.directory.path().join("journal.db");
+        let mut config = scene.config();
         config.journal.path = Some(path.clone());
         let daemon = Daemon::start_with(config, &zone).await;
         daemon.server.start_journal();
-        InProcess::new(&dialogue, &daemon).play().await;
-        daemon.server.journal().unwrap().close();
-        daemon.stop().await;
+        scene.play(daemon).await;
         let (file, path) = (file.to_str().unwrap(), path.to_str().unwrap());
         let (printed, exit) = mailward(&["replay", "--config", file, "--journal", path, "--json"]);
         assert_eq!(exit, Exit::Success, "{printed}");
         let told: serde_json::Value = serde_json::from_str(&printed).unwrap();
         all += told["decisions"].as_u64().unwrap();
         if told["decisions"] != told["same"] {
-            faults.push(format!("{}: {printed}", dialogue.name()));
+            faults.push(format!("{}: {printed}", scene.dialogue.name()));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
