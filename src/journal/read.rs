@@ -1,8 +1,10 @@
 //! Reading the journal, whether the daemon runs or not: what can be found by an address, a name or an id, and all rows
 //! of a time.
 
+mod brief;
 mod query;
 
+pub use brief::{Asked, Brief, BriefStep, Heard, Steps};
 pub use query::Query;
 
 use super::{
