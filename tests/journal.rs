@@ -18,10 +18,9 @@ use std::{
     path::{Path, PathBuf},
 };
 use support::{
-    dialogue::{Dialogue, InProcess, Side},
+    dialogue::{Scene, VERDICTS},
     directory::Directory,
     milter::{Daemon, From, Session, parse},
-    policy_server::PolicyServer,
 };
 
 const ZONE: &str = "sender.example A 192.0.2.1";
@@ -170,8 +169,6 @@ fn mailward(arguments: &[&str]) -> (String, Exit) {
     (String::from_utf8(out).unwrap(), exit)
 }
 
-const VERDICTS: [&str; 4] = ["permit", "defer", "reject", "discard"];
-
 /// How many decisions of each verdict are in the journal; what `why` tells of each by its name is compared with its row.
 fn verdicts_and_steps(config: &Path, journal: &Path) -> Result<[u64; 4], String> {
     let reader = Reader::open(journal).unwrap().unwrap();
@@ -199,33 +196,21 @@ fn verdicts_and_steps(config: &Path, journal: &Path) -> Result<[u64; 4], String>
 
 #[tokio::test]
 async fn replaying_the_dialogues_under_the_same_configuration_changes_nothing() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postfix");
-    let zone = fs::read_to_string(root.join("zone")).unwrap();
+    let (zone, scenes) = Scene::all();
     let (mut all, mut faults) = (0, Vec::new());
-    for dialogue in Dialogue::read_all(&root) {
-        if dialogue.only == Some(Side::Postfix) {
-            continue;
-        }
-        let directory = Directory::new();
-        dialogue.write_tables(directory.path());
-        let service = directory.path().join("policy");
-        let service = service.exists().then(|| PolicyServer::from_file(&service));
-        let address = service.as_ref().map(|service| service.address().to_string()).unwrap_or_default();
-        let policy = dialogue.policy(directory.path()).replace("$POLICY", &address);
-        let file = directory.path().join("mailward.toml");
-        let path = directory.path().join("journal.db");
-        fs::write(&file, format!("{policy}\n[journal]\npath = {path:?}\n")).unwrap();
-        let mut config = parse(&policy, directory.path());
+    for scene in scenes {
+        let path = scene.directory.path().join("journal.db");
+        let policy = format!("{}\n[journal]\npath = {path:?}\n", scene.policy);
+        let file = scene.directory.file("mailward.toml", &policy);
+        let mut config = scene.config();
         config.journal.path = Some(path.clone());
         let daemon = Daemon::start_with(config, &zone).await;
         daemon.server.start_journal();
-        InProcess::new(&dialogue, &daemon).play().await;
-        daemon.server.journal().unwrap().close();
-        let counted = VERDICTS.map(|verdict| daemon.counter(&format!("decisions_{verdict}")));
-        daemon.stop().await;
+        let counted = scene.play(daemon).await.verdicts;
         let told = verdicts_and_steps(&file, &path);
         if told != Ok(counted) {
-            faults.push(format!("{}: {counted:?} were counted, `why` tells {told:?}", dialogue.name()));
+            let name = scene.dialogue.name();
+            faults.push(format!("{name}: {counted:?} were counted, `why` tells {told:?}"));
         }
         let (file, path) = (file.to_str().unwrap(), path.to_str().unwrap());
         let (printed, exit) = mailward(&["replay", "--config", file, "--journal", path, "--json"]);
@@ -233,7 +218,7 @@ async fn replaying_the_dialogues_under_the_same_configuration_changes_nothing() 
         let told: serde_json::Value = serde_json::from_str(&printed).unwrap();
         all += told["decisions"].as_u64().unwrap();
         if told["decisions"] != told["same"] {
-            faults.push(format!("{}: {printed}", dialogue.name()));
+            faults.push(format!("{}: {printed}", scene.dialogue.name()));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     })?;
     match &args.output {
         None => Ok(out.write_all(text.as_bytes())?),
-        Some(file) => replace(file, &text)
+        Some(file) => replace(file, &text, MODE)
             .map_err(|e| Failure::Says(Exit::InputOutput, format!("cannot write {}: {e}", file.display()))),
     }
 }
@@ -75,16 +75,16 @@ fn fetch(args: &Args) -> Result<String, Failure> {
     }
 }
 
-/// Replaces a file in one step: nobody reads half of it.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
+/// Replaces a file in one step: nobody reads half of it. A new one gets the permissions `mode`, as far as the umask lets it.
+pub(super) fn replace(file: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut name = OsString::from(file);
-    // node_exporter reads *.prom only.
+    // node_exporter reads *.prom only, and a web server's index lists no page that is half written.
     name.push(format!(".{}", std::process::id()));
     let new = PathBuf::from(name);
     let written = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(MODE)
+        .mode(mode)
         .open(&new)
         .and_then(|mut open| open.write_all(text.as_bytes()))
         .and_then(|()| fs::rename(&new, file));

@@ -15,6 +15,7 @@ mod postfix;
 mod prepare;
 mod probe;
 mod replay;
+mod report;
 mod restrictions;
 mod run;
 mod scan;
@@ -53,6 +54,7 @@ enum Command {
     Postfix(postfix::Args),
     Prepare(prepare::Args),
     Replay(replay::Args),
+    Report(report::Args),
     Restrictions(restrictions::Args),
     Scan(scan::Args),
     Status(status::Args),
@@ -184,6 +186,10 @@ fn dispatch(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Command::Metrics(args) => buffered(out, |out| ended(metrics::run(&args, out), err)),
         Command::Postfix(args) => buffered(out, |out| ended(postfix::run(&args, out), err)),
         Command::Replay(args) => ended(replay::run(&args, out, err), err),
+        Command::Report(args) => buffered(out, |out| {
+            let result = report::run(&args, out, err);
+            ended(result, err)
+        }),
         Command::Scan(args) => buffered(out, |out| match scan::run(&args, out) {
             Ok(exit) => Ok(exit),
             Err(failure) => ended(Err(failure), err),

@@ -294,11 +294,12 @@ fn long(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::server::status::{Configuration, List};
 
-    fn well() -> Status {
+    /// A daemon without any fault.
+    pub(in crate::cli) fn well() -> Status {
         let working = || Working { works: true, faults: 0, recoveries: 0 };
         Status {
             version: "1".to_owned(),

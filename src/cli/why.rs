@@ -6,7 +6,7 @@ mod text;
 
 use super::{Exit, Failure, ascii_json, columns};
 use crate::{
-    config::source::Source,
+    config::{settings::Config, source::Source},
     journal::{
         Row,
         read::{Query, Reader},
@@ -15,6 +15,7 @@ use crate::{
     sqlite,
     time::{Clock, SystemClock, Timestamp, parse_duration},
 };
+pub(super) use advice::admission;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use std::{
@@ -110,7 +111,13 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 
 /// The journal of a configuration, and its path.
 pub(super) fn open(config: Option<&Path>) -> Result<(Reader, PathBuf), Failure> {
-    let source = Source::find(config);
+    let (source, config) = configuration(config)?;
+    journal(&source, &config)
+}
+
+/// The configuration, which names the journal.
+pub(super) fn configuration(file: Option<&Path>) -> Result<(Source, Config), Failure> {
+    let source = Source::find(file);
     let loaded = source.load();
     let Some(config) = loaded.config else {
         let faults: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
@@ -119,6 +126,11 @@ pub(super) fn open(config: Option<&Path>) -> Result<(Reader, PathBuf), Failure> 
             format!("{faults}{source}: the configuration has faults"),
         ));
     };
+    Ok((source, config))
+}
+
+/// Its journal, and the path.
+pub(super) fn journal(source: &Source, config: &Config) -> Result<(Reader, PathBuf), Failure> {
     let Some(path) = config.journal.located().path else {
         let message = format!("{source} keeps no journal: [journal] path is empty");
         return Err(Failure::Says(Exit::Unavailable, message));

@@ -1,9 +1,11 @@
 //! Reading the journal, whether the daemon runs or not: what can be found by an address, a name or an id, and all rows
 //! of a time.
 
+mod brief;
 mod query;
 mod search;
 
+pub use brief::{Asked, Brief, BriefStep, Heard, Steps};
 pub use query::Query;
 
 use super::{KIND, Mask, Row, open, row::COLUMNS, stored::Stored, terms::SPAN};

@@ -6,7 +6,7 @@ mod in_process;
 #[path = "dialogue/play.rs"]
 mod play;
 
-pub use in_process::InProcess;
+pub use in_process::{Played, Scene, VERDICTS};
 pub use play::{Player, Update};
 
 use std::{

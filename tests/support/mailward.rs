@@ -14,7 +14,7 @@ use std::{
 const PATIENCE: (u32, Duration) = (300, Duration::from_millis(100));
 
 /// The program cargo built beside a test. A bench, which is built without it, starts none.
-const PROGRAM: Option<&str> = option_env!("CARGO_BIN_EXE_mailward");
+pub const PROGRAM: Option<&str> = option_env!("CARGO_BIN_EXE_mailward");
 
 /// A running `mailward run`. It is killed when dropped.
 #[derive(Debug)]

@@ -21,6 +21,8 @@ pub mod milter;
 pub mod policy_server;
 pub mod postfix;
 pub mod postgrey;
+pub mod recorded;
+pub mod reported;
 pub mod sink;
 pub mod smtp;
 pub mod wire;

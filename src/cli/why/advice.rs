@@ -1,7 +1,10 @@
 //! What to do about a mail that was refused: what the sender mends, and the command that would let it in.
 
 use super::story::{Chapter, End};
-use crate::restriction::mend::{self, Exempt, Mend};
+use crate::{
+    journal::Row,
+    restriction::mend::{self, Exempt, Mend},
+};
 use serde_json::{Value, json};
 
 /// Why a mail did not get through.
@@ -38,21 +41,35 @@ pub(super) fn with(chapters: &[Chapter]) -> Vec<Value> {
     chapters.iter().map(one).collect()
 }
 
+/// The command that would have let in what one decision refused.
+pub(in crate::cli) fn admission(row: &Row<'_>) -> Option<String> {
+    Advice::of(&Chapter::of(row))?.command
+}
+
 fn command(chapter: &Chapter, exempt: Exempt) -> Option<String> {
+    // A hash in place of an address names nobody on a command line.
+    let plain = |address: &&String| !address.is_empty() && !is_masked(address);
+    let (sender, recipient) =
+        (chapter.sender.as_ref().filter(plain), chapter.recipient.as_ref().filter(plain));
     if chapter.end == End::Waits
-        && let (Some(sender), Some(recipient)) = (&chapter.sender, &chapter.recipient)
-        && !sender.is_empty()
+        && let (Some(sender), Some(recipient)) = (sender, recipient)
     {
         let (sender, recipient) = (quoted(&sender.to_lowercase())?, quoted(&recipient.to_lowercase())?);
         return Some(format!("mailward greylist pass --sender {sender} --recipient {recipient}"));
     }
     let (kind, value) = match exempt {
         Exempt::Client => ("client", chapter.client.as_ref()?),
-        Exempt::Sender => ("sender", chapter.sender.as_ref().filter(|sender| !sender.is_empty())?),
-        Exempt::Recipient => ("recipient", chapter.recipient.as_ref()?),
+        Exempt::Sender => ("sender", sender?),
+        Exempt::Recipient => ("recipient", recipient?),
         Exempt::Nothing => return None,
     };
     Some(format!("mailward allow add {kind} {} --reason \"…\" --expires 30d", quoted(value)?))
+}
+
+/// Whether the local part is a hash: `[journal] privacy = "hash"`.
+fn is_masked(address: &str) -> bool {
+    let hash = address.split('@').next().and_then(|local| local.strip_prefix("h:"));
+    hash.is_some_and(|hash| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// A client's word as a shell takes it; `None` for one that cannot be pasted.
@@ -71,6 +88,40 @@ fn quoted(word: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::borrow::Cow;
+
+    #[test]
+    fn what_is_kept_as_a_hash_is_named_in_no_command() {
+        let row = |entry: &str, sender: &'static str| Row {
+            verdict: "defer".into(),
+            entry: Some(entry.to_owned()),
+            client: Some(Cow::Borrowed("192.0.2.1")),
+            sender: Some(Cow::Borrowed(sender)),
+            recipient: Some(Cow::Borrowed("b@c.example")),
+            ..Row::default()
+        };
+        let cases = [
+            (
+                "greylist",
+                "a@b.example",
+                Some("mailward greylist pass --sender a@b.example --recipient b@c.example"),
+            ),
+            (
+                "greylist",
+                "h:0123456789abcdef@b.example",
+                Some("mailward allow add client 192.0.2.1 --reason \"…\" --expires 30d"),
+            ),
+            ("reject_unknown_sender_domain", "h:0123456789abcdef@b.example", None),
+            (
+                "reject_unknown_sender_domain",
+                "h:1@b.example",
+                Some("mailward allow add sender h:1@b.example --reason \"…\" --expires 30d"),
+            ),
+        ];
+        for (entry, sender, want) in cases {
+            assert_eq!(admission(&row(entry, sender)).as_deref(), want, "{entry} {sender}");
+        }
+    }
 
     #[test]
     fn what_a_client_wrote_cannot_leave_its_place_in_a_command() {

@@ -128,7 +128,7 @@ fn of_message(rows: &[&Row<'_>]) -> Vec<Chapter> {
 }
 
 impl Chapter {
-    fn of(row: &Row<'_>) -> Self {
+    pub(super) fn of(row: &Row<'_>) -> Self {
         let greylist = owned(&row.greylist);
         let by_greylist = row.entry.as_deref().is_some_and(|entry| entry.starts_with("greylist"));
         let waits = row.verdict == "defer"

@@ -36,6 +36,16 @@ fn split(zone: &str) -> Option<(&str, &str)> {
     Some((above, &zone[zone.len() - suffix.len() - 1 - list.len()..]))
 }
 
+/// An entry of a list without the keys of paid lists in it.
+pub fn entry_without_keys(entry: &str) -> String {
+    let parts = entry.split_inclusive([' ', ',', '=']).map(|part| {
+        let end = part.len() - usize::from(part.ends_with([' ', ',', '=']));
+        let (word, rest) = part.split_at(end);
+        [without_key(word).unwrap_or(word), rest].concat()
+    });
+    parts.collect()
+}
+
 /// Whether a zone is, or is part of, another; in any case of letters: a name is looked at as it was written.
 pub fn is_within(zone: &str, above: &str) -> bool {
     let Some(at) = zone.len().checked_sub(above.len()) else { return false };
@@ -79,6 +89,22 @@ mod tests {
             let lookup = Lookup::A(Domain::for_query(name).unwrap());
             assert_eq!(lookup.to_string(), format!("A {shown}"));
             assert_eq!(serde_json::to_string(&lookup).unwrap(), format!("{{\"A\":\"{shown}\"}}"));
+        }
+    }
+
+    #[test]
+    fn keys_of_paid_lists_are_taken_out_of_entries() {
+        let cases = [
+            ("reject", "reject"),
+            (
+                "reject_rbl_client secret.zen.dq.spamhaus.net=127.0.0.[2..11]",
+                "reject_rbl_client zen.dq.spamhaus.net=127.0.0.[2..11]",
+            ),
+            ("reject_rhsbl_helo secret.dbl.dq.spamhaus.net", "reject_rhsbl_helo dbl.dq.spamhaus.net"),
+            ("check_client_access inline:{ a.example=OK }", "check_client_access inline:{ a.example=OK }"),
+        ];
+        for (entry, want) in cases {
+            assert_eq!(entry_without_keys(entry), want);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     config::settings::Mode,
     counter::Counter,
     decision::{Decision, Verdict, Written},
-    lookup::dnsxl::key::without_key,
+    lookup::dnsxl::key::entry_without_keys,
     policy::Policy,
     request::{Event, Stage},
     server::status,
@@ -76,7 +76,7 @@ impl AllRules {
         let mut cells = BTreeMap::new();
         let mode = status::mode(mode);
         let mut cell = |rule: &str, place: String| {
-            let name = Name { rule: without_keys(rule).into(), place: place.into(), mode };
+            let name = Name { rule: entry_without_keys(rule).into(), place: place.into(), mode };
             let kept = before.get(&name).cloned();
             let new = || Arc::new(Cell::new(name.clone()));
             cells.entry(name.clone()).or_insert_with(|| kept.unwrap_or_else(new)).clone()
@@ -193,36 +193,5 @@ fn last_list(event: Event) -> Stage {
         Event::Rcpt => Stage::Recipient,
         Event::Data => Stage::Data,
         Event::EndOfMessage => Stage::EndOfData,
-    }
-}
-
-/// An entry without the keys of paid lists in it.
-fn without_keys(rule: &str) -> String {
-    let parts = rule.split_inclusive([' ', ',', '=']).map(|part| {
-        let end = part.len() - usize::from(part.ends_with([' ', ',', '=']));
-        let (word, rest) = part.split_at(end);
-        [without_key(word).unwrap_or(word), rest].concat()
-    });
-    parts.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_of_paid_lists_are_taken_out_of_entries() {
-        let cases = [
-            ("reject", "reject"),
-            (
-                "reject_rbl_client secret.zen.dq.spamhaus.net=127.0.0.[2..11]",
-                "reject_rbl_client zen.dq.spamhaus.net=127.0.0.[2..11]",
-            ),
-            ("reject_rhsbl_helo secret.dbl.dq.spamhaus.net", "reject_rhsbl_helo dbl.dq.spamhaus.net"),
-            ("check_client_access inline:{ a.example=OK }", "check_client_access inline:{ a.example=OK }"),
-        ];
-        for (rule, want) in cases {
-            assert_eq!(without_keys(rule), want);
-        }
     }
 }

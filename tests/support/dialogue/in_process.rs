@@ -2,15 +2,81 @@
 //! Postfix answers out of its own is passed over, every answer of the filter is compared as a whole.
 
 use super::{Dialogue, Kind, Side, attribute};
-use crate::support::milter::{Daemon, From, Session};
-use std::collections::VecDeque;
+use crate::support::{
+    directory::Directory,
+    milter::{Daemon, From, Session, parse},
+    policy_server::PolicyServer,
+};
+use mailward::config::settings::Config;
+use std::{collections::VecDeque, fs, path::Path};
 
 /// Postfix's answers to what never reaches a milter.
 const POSTFIX_ITSELF: &[&str] =
     &["503 ", "221 ", "501 5.1.7", "554 5.5.1 Error: no valid recipients", "554 mx.example.test"];
 
+/// The verdicts by their names in the counters and in the journal.
+pub const VERDICTS: [&str; 4] = ["permit", "defer", "reject", "discard"];
+
+/// What a server in this process needs to play a file: its tables, its policy service and its policy.
+pub struct Scene {
+    pub dialogue: Dialogue,
+    pub directory: Directory,
+    /// The policy, as in mailward.toml.
+    pub policy: String,
+    _service: Option<PolicyServer>,
+}
+
+impl Scene {
+    /// Those of all files that are played in this process, and the zone of all of them.
+    pub fn all() -> (String, impl Iterator<Item = Self>) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postfix");
+        let zone = fs::read_to_string(root.join("zone")).unwrap();
+        let here = |dialogue: &Dialogue| dialogue.only != Some(Side::Postfix);
+        (zone, Dialogue::read_all(&root).into_iter().filter(here).map(Self::of))
+    }
+
+    fn of(dialogue: Dialogue) -> Self {
+        let directory = Directory::new();
+        dialogue.write_tables(directory.path());
+        let service = directory.path().join("policy");
+        let service = service.exists().then(|| PolicyServer::from_file(&service));
+        let address = service.as_ref().map(|service| service.address().to_string()).unwrap_or_default();
+        let policy = dialogue.policy(directory.path()).replace("$POLICY", &address);
+        Self { dialogue, directory, policy, _service: service }
+    }
+
+    /// The policy, read.
+    pub fn config(&self) -> Config {
+        parse(&self.policy, self.directory.path())
+    }
+
+    /// Plays the file with a server of this configuration, which it stops in the end.
+    pub async fn play(&self, daemon: Daemon) -> Played {
+        let mut played = InProcess::new(&self.dialogue, &daemon).play().await;
+        played.verdicts = VERDICTS.map(|verdict| daemon.counter(&format!("decisions_{verdict}")));
+        if let Some(journal) = daemon.server.journal() {
+            journal.close();
+        }
+        daemon.stop().await;
+        played
+    }
+}
+
+/// What came of a file.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// How many answers of the filter were compared.
+    pub compared: usize,
+    /// Each fault.
+    pub faults: Vec<String>,
+    /// Every command that reached the filter, or `CONNECT`, with the answer.
+    pub answers: Vec<(String, String)>,
+    /// How many decisions of each of [`VERDICTS`] the server counted.
+    pub verdicts: [u64; 4],
+}
+
 /// The MTA's side of one file.
-pub struct InProcess<'a> {
+struct InProcess<'a> {
     dialogue: &'a Dialogue,
     daemon: &'a Daemon,
     session: Option<Session>,
@@ -19,19 +85,18 @@ pub struct InProcess<'a> {
     silent: bool,
     /// What the filter answered at CONNECT, which Postfix says at MAIL.
     refused: Option<String>,
-    compared: usize,
-    faults: Vec<String>,
+    played: Played,
 }
 
 impl<'a> InProcess<'a> {
-    pub fn new(dialogue: &'a Dialogue, daemon: &'a Daemon) -> Self {
+    fn new(dialogue: &'a Dialogue, daemon: &'a Daemon) -> Self {
         let commands = VecDeque::new();
-        let (compared, faults) = (0, Vec::new());
-        Self { dialogue, daemon, session: None, commands, silent: false, refused: None, compared, faults }
+        let played = Played::default();
+        Self { dialogue, daemon, session: None, commands, silent: false, refused: None, played }
     }
 
-    /// Plays the whole file: how many answers of the filter were compared, and each fault.
-    pub async fn play(mut self) -> (usize, Vec<String>) {
+    /// Plays the whole file.
+    async fn play(mut self) -> Played {
         let steps =
             self.dialogue.steps.iter().filter(|step| step.only.is_none_or(|only| only == Side::Milter));
         for step in steps {
@@ -48,12 +113,13 @@ impl<'a> InProcess<'a> {
                 Kind::Delivered { .. } | Kind::Held | Kind::Discarded => {}
             }
         }
-        (self.compared, self.faults)
+        self.played
     }
 
     async fn connect(&mut self, xclient: Option<&str>, helo: Option<&str>) {
         let from = client(xclient.unwrap_or("XCLIENT ADDR=127.0.0.1 NAME=localhost REVERSE_NAME=localhost"));
         let session = Session::open(self.daemon, &from).await;
+        self.played.answers.push(("CONNECT".to_owned(), session.connected.clone()));
         self.refused = Some(session.connected.clone()).filter(|answer| answer.starts_with(['4', '5']));
         self.silent = self.refused.is_some();
         self.session = Some(session);
@@ -92,7 +158,8 @@ impl<'a> InProcess<'a> {
                 self.silent = false;
                 session.abort().await
             }
-            _ if self.silent => "continue".to_owned(),
+            // The filter does not see it.
+            _ if self.silent => return self.compare(line, expected, "continue"),
             "AUTH" => {
                 session.login = Some("user".to_owned());
                 "continue".to_owned()
@@ -106,11 +173,12 @@ impl<'a> InProcess<'a> {
             _ => return,
         };
         self.silent |= answer == "discard";
+        self.played.answers.push((verb, answer.clone()));
         self.compare(line, expected, &answer);
     }
 
     fn compare(&mut self, line: usize, expected: &str, answer: &str) {
-        self.compared += 1;
+        self.played.compared += 1;
         let passes = matches!(answer, "continue" | "no reply" | "discard");
         let same = match expected.strip_suffix('…') {
             _ if passes => expected.starts_with(['2', '3']),
@@ -119,7 +187,7 @@ impl<'a> InProcess<'a> {
         };
         if !same {
             let file = self.dialogue.path.display();
-            self.faults.push(format!("{file}:{line}:\n  expected {expected}\n  got      {answer}"));
+            self.played.faults.push(format!("{file}:{line}:\n  expected {expected}\n  got      {answer}"));
         }
     }
 }
