@@ -23,4 +23,5 @@ pub mod postfix;
 pub mod postgrey;
 pub mod sink;
 pub mod smtp;
+pub mod stage;
 pub mod wire;
