@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(prepare().unwrap(), "made");
         let mode = || fs::metadata(&directory).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(), prepare().unwrap()), (0o2750, "as it should be"));
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
         assert_eq!((prepare().unwrap(), mode()), ("rights set", 0o2750));
     }
 
