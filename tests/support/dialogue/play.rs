@@ -212,7 +212,10 @@ impl<'a> Player<'a> {
         let same = match self.mta {
             // Its own words are others, and so is what it says to RCPT after all were refused.
             Mta::Sendmail if own(&expected[0]) => reply[0].as_bytes()[0] == expected[0].as_bytes()[0],
-            Mta::Postfix | Mta::Sendmail => matches(expected, &reply),
+            Mta::Sendmail => {
+                matches(expected, &reply.iter().map(|line| without_recipient(line)).collect::<Vec<_>>())
+            }
+            Mta::Postfix => matches(expected, &reply),
         };
         if !same {
             let (expected, got) = (expected.join("\n           "), reply.join("\n           "));
@@ -282,6 +285,14 @@ fn connect_from(xclient: Option<&str>, to: SocketAddr) -> io::Result<TcpStream> 
 /// Whether a reply is the MTA's own and not mailward's.
 fn own(reply: &str) -> bool {
     reply.starts_with(['2', '3']) || MTA_ITSELF.iter().any(|own| reply.starts_with(own))
+}
+
+/// A reply without what Sendmail puts before a milter's text at RCPT: `<recipient>... `.
+fn without_recipient(line: &str) -> String {
+    match line.split_once(" <").and_then(|(codes, rest)| Some((codes, rest.split_once(">... ")?.1))) {
+        Some((codes, text)) => format!("{codes} {text}"),
+        None => line.to_owned(),
+    }
 }
 
 /// A code alone stands for every reply with it; a line that ends in `…` for every line that begins so.
