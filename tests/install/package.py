@@ -81,10 +81,16 @@ def control(checks, deb):
     checks.same(sorted(listed), sorted(etc), "every file below /etc is a conffile, and no other")
     for script in ("postinst", "prerm", "postrm"):
         text = output("dpkg-deb", "--info", deb, script)
-        checks.ok("main.cf" not in text and "postconf" not in text, f"{script} does not touch main.cf")
+        checks.same(touches_postfix(text), [], f"{script} does not touch main.cf")
         path = ROOT / "packaging/debian" / script
         code, said = run("sh", "-n", path)
         checks.ok(code == 0 and "set -e" in text, f"{script} is a shell script that stops at a fault", said)
+
+
+def touches_postfix(script):
+    """The lines of a script that do more than speak of Postfix's configuration."""
+    lines = [line for line in script.splitlines() if "main.cf" in line or "postconf" in line]
+    return [line for line in lines if not line.lstrip().startswith(("#", "echo "))]
 
 
 def must_build(checks, binary, out):
