@@ -100,9 +100,10 @@ fn the_installed_mailward_answers_through_postfix() {
     let stage = system.stage();
     let own = postfix::MAIN_CF.lines().map(str::to_owned);
     let sink = stage.sink.main_cf().into_iter().chain(login::main_cf(login::start()));
-    // install.sh keeps Postfix to IPv4; the files have clients of both kinds.
-    let both = ["inet_protocols = all".to_owned()];
-    for line in own.chain(sink).chain(both) {
+    // install.sh keeps Postfix to IPv4, and Debian names itself in the banner.
+    let system_wide =
+        ["inet_protocols = all", "smtpd_banner = $myhostname ESMTP $mail_name"].map(str::to_owned);
+    for line in own.chain(sink).chain(system_wide) {
         system.run(&["postconf", "-e", &line]);
     }
     system.run(&["systemctl", "restart", "postfix"]);
