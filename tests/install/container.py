@@ -65,7 +65,7 @@ class Container:
             except subprocess.TimeoutExpired:
                 self.process.terminate()
                 self.process.wait()
-        shutil.rmtree(self.root)
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def boot(self):
         """Starts systemd and waits until it has started what it has to."""
