@@ -9,108 +9,16 @@
 mod support;
 
 use std::{
-    collections::HashMap,
     env, fs,
-    net::{Ipv4Addr, SocketAddr},
     os::unix::fs::{PermissionsExt, chown},
-    path::{Path, PathBuf},
 };
 use support::{
-    dialogue::{Dialogue, Player, Side, Update},
-    dns::DnsServer,
-    login,
+    dialogue::{Dialogue, Side, Update},
     mailward::MailwardInstance,
-    policy_server::{Asked, PolicyServer},
-    postfix::{PostfixInstance, Setup, available, id_of, own_directory, own_loopback, say},
-    sink::Sink,
+    policy_server::Asked,
+    postfix::{PostfixInstance, available, id_of},
+    stage::Stage,
 };
-
-/// What all files' tests share: the zone, and the directories of their tables.
-struct Stage {
-    dialogues: Vec<Dialogue>,
-    directory: PathBuf,
-    nameserver: Ipv4Addr,
-    _dns: DnsServer,
-    /// By the file's name, for those with a table `policy`.
-    services: HashMap<String, PolicyServer>,
-    sink: Sink,
-}
-
-impl Stage {
-    fn set(side: Side) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postfix");
-        let wanted = env::var("DIALOGUE").ok();
-        let mut dialogues = Dialogue::read_all(&root);
-        dialogues.retain(|file| wanted.as_ref().is_none_or(|name| *name == file.name()));
-        assert!(!dialogues.is_empty(), "there is no dialogue {wanted:?}");
-        dialogues.retain(|file| file.only.is_none_or(|only| only == side));
-        let directory = own_directory("tables");
-        let mut services = HashMap::new();
-        for dialogue in &dialogues {
-            let tables = directory.join(dialogue.name());
-            fs::create_dir(&tables).unwrap();
-            dialogue.write_tables(&tables);
-            if tables.join("policy").exists() {
-                services.insert(dialogue.name(), PolicyServer::from_file(&tables.join("policy")));
-            }
-        }
-        // libresolv knows no other port than 53.
-        let nameserver = own_loopback();
-        let zone = fs::read_to_string(root.join("zone")).unwrap();
-        let dns = DnsServer::start_at(&zone, SocketAddr::from((nameserver, 53))).unwrap();
-        Self { dialogues, directory, nameserver, _dns: dns, services, sink: Sink::start() }
-    }
-
-    fn tables(&self, dialogue: &Dialogue) -> PathBuf {
-        self.directory.join(dialogue.name())
-    }
-
-    fn postfix(&self, services: Vec<Vec<String>>, chroot: bool) -> PostfixInstance {
-        let main_cf = [self.sink.main_cf(), login::main_cf(login::start())].concat();
-        PostfixInstance::start(&Setup { main_cf, services, chroot, nameserver: Some(self.nameserver) })
-    }
-
-    /// The parameters of an smtpd whose own lists decide.
-    fn main_cf(&self, dialogue: &Dialogue) -> Vec<String> {
-        let lines = dialogue.main_cf(&self.tables(dialogue)).into_iter();
-        lines.map(|line| self.with_service(dialogue, line)).collect()
-    }
-
-    /// The file's mailward.toml, without socket.
-    fn policy(&self, dialogue: &Dialogue) -> String {
-        let policy = self.with_service(dialogue, dialogue.policy(&self.tables(dialogue)));
-        format!("{policy}[dns]\nnameservers = [\"{}:53\"]\n", self.nameserver)
-    }
-
-    /// `$POLICY` is where the file's policy server listens.
-    fn with_service(&self, dialogue: &Dialogue, text: String) -> String {
-        match self.services.get(&dialogue.name()) {
-            Some(service) => text.replace("$POLICY", &service.address().to_string()),
-            None => text,
-        }
-    }
-
-    /// Plays a file and prints how many replies were compared; the faults come back.
-    fn play(
-        &self,
-        dialogue: &Dialogue,
-        side: Side,
-        postfix: &PostfixInstance,
-        service: usize,
-    ) -> (Vec<String>, Vec<Update>) {
-        let player = Player::new(dialogue, side, postfix.address(service), postfix, &self.sink);
-        let (compared, faults, updates) = player.play();
-        let verdict = if faults.is_empty() { "ok" } else { "FAILED" };
-        say(&format!("{side:?}: {} ... {compared} replies {verdict}", dialogue.name()));
-        (faults, updates)
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
 
 #[test]
 fn postfix_itself_answers_as_the_dialogues_say() {
@@ -122,7 +30,7 @@ fn postfix_itself_answers_as_the_dialogues_say() {
     let postfix = stage.postfix(services, true);
     let mut all = Vec::new();
     for (service, dialogue) in stage.dialogues.iter().enumerate() {
-        let (faults, updates) = stage.play(dialogue, Side::Postfix, &postfix, service);
+        let (faults, updates) = stage.play(dialogue, Side::Postfix, postfix.address(service), &postfix);
         if env::var_os("UPDATE_CASES").is_some() {
             Update::write(dialogue, updates);
         }
@@ -145,7 +53,7 @@ fn mailward_answers_as_postfix_does() {
     let postfix = stage.postfix(filters.iter().map(service).collect(), true);
     let mut all = Vec::new();
     for (service, (dialogue, filter)) in stage.dialogues.iter().zip(filters).enumerate() {
-        let (mut faults, _) = stage.play(dialogue, Side::Milter, &postfix, service);
+        let (mut faults, _) = stage.play(dialogue, Side::Milter, postfix.address(service), &postfix);
         if !faults.is_empty() {
             faults.push(format!("mailward's log:\n{}", filter.log()));
         }
@@ -169,9 +77,9 @@ fn asked_by(side: Side) -> Option<Vec<Asked>> {
         None => stage.main_cf(dialogue),
     };
     let postfix = stage.postfix(vec![parameters], true);
-    let (faults, _) = stage.play(dialogue, side, &postfix, 0);
+    let (faults, _) = stage.play(dialogue, side, postfix.address(0), &postfix);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    Some(stage.services.get("policy_service")?.asked())
+    Some(stage.service("policy_service")?.asked())
 }
 
 /// What they ask about the recipient `dunno`, by the recipient list.
@@ -255,7 +163,7 @@ fn the_relative_socket_path_works_chrooted_and_not() {
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o2750)).unwrap();
         let socket = format!("unix:{}/mailward.sock", directory.display());
         let filter = MailwardInstance::start_on(&socket, &stage.policy(dialogue));
-        let (faults, _) = stage.play(dialogue, Side::Milter, &postfix, 0);
+        let (faults, _) = stage.play(dialogue, Side::Milter, postfix.address(0), &postfix);
         assert!(
             faults.is_empty(),
             "chroot {chroot}: {}\n{}\n{}",

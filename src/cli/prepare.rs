@@ -17,9 +17,9 @@ use rustix::{
     io::Errno,
 };
 use std::{
-    fs::DirBuilder,
+    fs::{self, DirBuilder, Permissions},
     io::{self, Write},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -81,8 +81,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 /// another one in its place meanwhile.
 fn prepare(directory: &Path, socket: &Path, user: u32, group: u32) -> io::Result<&'static str> {
     if let Some(above) = directory.parent() {
-        // The MTA may come later; its package takes its queue directory as it finds it.
-        DirBuilder::new().recursive(true).mode(0o755).create(above)?;
+        make_above(above)?;
     }
     let made = match mkdirat(CWD, directory, Mode::from_raw_mode(0o700)) {
         Ok(()) => true,
@@ -111,6 +110,17 @@ fn prepare(directory: &Path, socket: &Path, user: u32, group: u32) -> io::Result
     })
 }
 
+/// Makes what is missing above the directory, with rights by which everybody gets through, whatever the unit's UMask: the
+/// MTA may come later, and its package takes its queue directory as it finds it.
+fn make_above(above: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = above.ancestors().take_while(|path| !path.exists()).collect();
+    for path in missing.into_iter().rev() {
+        DirBuilder::new().create(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
 /// A socket that was kept over a restart gets the group too: the MTA may have been installed since it was made.
 fn hand_over(directory: &OwnedFd, socket: &Path, user: u32, group: u32) -> io::Result<()> {
     let stat = match statat(directory, socket, AtFlags::SYMLINK_NOFOLLOW) {
@@ -129,9 +139,9 @@ fn hand_over(directory: &OwnedFd, socket: &Path, user: u32, group: u32) -> io::R
 mod tests {
     use super::*;
     use std::{
-        env, fs,
+        env,
         os::unix::{
-            fs::{MetadataExt, PermissionsExt, symlink},
+            fs::{MetadataExt, symlink},
             net::UnixListener,
         },
         process,
@@ -165,7 +175,7 @@ mod tests {
         assert_eq!(prepare().unwrap(), "made");
         let mode = || fs::metadata(&directory).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(), prepare().unwrap()), (0o2750, "as it should be"));
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
         assert_eq!((prepare().unwrap(), mode()), ("rights set", 0o2750));
     }
 

@@ -7,7 +7,7 @@ mod in_process;
 mod play;
 
 pub use in_process::{Played, Scene, VERDICTS};
-pub use play::{Player, Update};
+pub use play::{MailQueue, Mta, Player, Update};
 
 use std::{
     collections::VecDeque,
@@ -17,6 +17,10 @@ use std::{
 
 /// The lists a file may fill, by their name in mailward.toml.
 const STAGES: [&str; 6] = ["client", "helo", "sender", "recipient", "data", "end_of_data"];
+
+/// Postfix's answers to what never reaches a milter.
+const MTA_ITSELF: &[&str] =
+    &["503 ", "221 ", "501 5.1.7", "554 5.5.1 Error: no valid recipients", "554 mx.example.test"];
 
 /// Who decides: Postfix's own lists, or mailward as the milter of a Postfix without lists.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -25,4 +25,5 @@ pub mod recorded;
 pub mod reported;
 pub mod sink;
 pub mod smtp;
+pub mod stage;
 pub mod wire;

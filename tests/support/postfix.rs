@@ -39,7 +39,7 @@ showq unix n - CHROOT - - showq
 ";
 
 /// Nothing leaves the machine, nobody waits, and no limit ends a session that is refused often.
-const MAIN_CF: &str = "\
+pub const MAIN_CF: &str = "\
 compatibility_level = 3.6
 myhostname = mx.example.test
 mydestination = $myhostname
@@ -131,10 +131,7 @@ impl PostfixInstance {
         let config = self.directory.join("etc");
         let list = Command::new("postqueue").arg("-c").arg(config).arg("-j").output().unwrap();
         assert!(list.status.success(), "postqueue: {}", String::from_utf8_lossy(&list.stderr));
-        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        let entries = String::from_utf8(list.stdout).unwrap();
-        let entries = entries.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        entries.map(|entry| (text(&entry["queue_id"]), text(&entry["queue_name"]))).collect()
+        entries(&String::from_utf8(list.stdout).unwrap())
     }
 }
 
@@ -143,6 +140,13 @@ impl Drop for PostfixInstance {
         drop(self.guardian.stdin.take());
         let _ = self.guardian.wait();
     }
+}
+
+/// The queue's name by queue id, from what `postqueue -j` prints.
+pub fn entries(list: &str) -> BTreeMap<String, String> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let entries = list.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    entries.map(|entry| (text(&entry["queue_id"]), text(&entry["queue_name"]))).collect()
 }
 
 /// Why no Postfix can be started here.

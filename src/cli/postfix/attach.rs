@@ -223,7 +223,7 @@ fn prove(wiring: &Wiring, new: &str, out: &mut dyn Write) -> Result<(), Failure>
     else {
         return Ok(writeln!(out, "No service was found that a probe could be sent to.")?);
     };
-    match probe::through(address) {
+    match probe::after_reload(address) {
         Probed::Answered => Ok(writeln!(out, "Proved: a probe through {name} was answered by mailward.")?),
         Probed::NotAsked(why) => {
             Ok(writeln!(out, "Not proved: {address} could not be asked ({}).", printable(&why, '?'))?)

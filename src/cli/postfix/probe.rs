@@ -5,11 +5,16 @@ use std::{
     hash::{BuildHasher, RandomState},
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs},
+    thread,
     time::Duration,
 };
 
 /// How long one answer is waited for. postscreen(8) lets a new client wait six seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often, and after which pauses, Postfix is asked again when it lets a probe pass: after a reload its idle processes
+/// still answer by the configuration that they began with.
+const RETRIES: (u32, Duration) = (20, Duration::from_millis(500));
 
 /// How a probe through Postfix ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,25 @@ pub(in crate::cli) fn address(service: &str) -> Option<SocketAddr> {
         port => port.parse().ok()?,
     };
     (host, port).to_socket_addrs().ok()?.next()
+}
+
+/// Sends a probe through a Postfix that was reloaded a moment ago.
+pub(super) fn after_reload(address: SocketAddr) -> Probed {
+    settled(|| through(address), RETRIES)
+}
+
+/// The first outcome that is not an old process letting the probe pass, or the last one.
+fn settled(mut probe: impl FnMut() -> Probed, (retries, pause): (u32, Duration)) -> Probed {
+    let mut probed = probe();
+    for _ in 0..retries {
+        match &probed {
+            Probed::Otherwise(reply) if reply.starts_with('2') => {}
+            Probed::Answered | Probed::Otherwise(_) | Probed::NotAsked(_) => break,
+        }
+        thread::sleep(pause);
+        probed = probe();
+    }
+    probed
 }
 
 /// Sends a probe through Postfix.
@@ -89,6 +113,26 @@ fn reply(answers: &mut impl BufRead) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_from_before_the_reload_is_no_verdict() {
+        let otherwise = |reply: &str| Probed::Otherwise(reply.to_owned());
+        let (old, refused) = (otherwise("250 2.1.5 Ok"), otherwise("451 4.7.1 Service unavailable"));
+        let not_asked = Probed::NotAsked("connection refused".to_owned());
+        let cases = [
+            (vec![Probed::Answered], 1),
+            (vec![old.clone(), old.clone(), Probed::Answered], 3),
+            (vec![old.clone(), refused.clone()], 2),
+            (vec![refused], 1),
+            (vec![not_asked], 1),
+            (vec![old; 4], 4),
+        ];
+        for (outcomes, asked) in cases {
+            let mut rest = outcomes.iter();
+            let probed = settled(|| rest.next().unwrap().clone(), (3, Duration::ZERO));
+            assert_eq!((&probed, outcomes.len() - rest.len()), (outcomes.last().unwrap(), asked));
+        }
+    }
 
     #[test]
     fn a_service_is_found_where_it_listens() {

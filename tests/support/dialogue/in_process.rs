@@ -1,7 +1,7 @@
 //! Plays a dialogue file against a server in this process through the milter protocol: this module is the MTA. What
 //! Postfix answers out of its own is passed over, every answer of the filter is compared as a whole.
 
-use super::{Dialogue, Kind, Side, attribute};
+use super::{Dialogue, Kind, MTA_ITSELF, Side, attribute};
 use crate::support::{
     directory::Directory,
     milter::{Daemon, From, Session, parse},
@@ -9,10 +9,6 @@ use crate::support::{
 };
 use mailward::config::settings::Config;
 use std::{collections::VecDeque, fs, path::Path};
-
-/// Postfix's answers to what never reaches a milter.
-const POSTFIX_ITSELF: &[&str] =
-    &["503 ", "221 ", "501 5.1.7", "554 5.5.1 Error: no valid recipients", "554 mx.example.test"];
 
 /// The verdicts by their names in the counters and in the journal.
 pub const VERDICTS: [&str; 4] = ["permit", "defer", "reject", "discard"];
@@ -130,7 +126,7 @@ impl<'a> InProcess<'a> {
     }
 
     async fn command(&mut self, line: usize, command: &str, expected: &str) {
-        if POSTFIX_ITSELF.iter().any(|own| expected.starts_with(own)) {
+        if MTA_ITSELF.iter().any(|own| expected.starts_with(own)) {
             return;
         }
         let (verb, argument) = command.split_once(' ').unwrap_or((command, ""));

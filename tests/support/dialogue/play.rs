@@ -1,24 +1,47 @@
 //! Plays a dialogue file against an smtpd and compares every reply as a whole.
 
-use super::{Dialogue, Kind, Side, Step};
+use super::{Dialogue, Kind, MTA_ITSELF, Side, Step};
 use crate::support::{postfix::PostfixInstance, sink::Sink};
 use std::{
-    fs,
+    collections::BTreeMap,
+    fmt, fs,
     io::{self, BufRead, BufReader, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     time::Duration,
 };
+use tokio::net::TcpSocket;
 
 /// Longer than Postfix and a filter take for a reply on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where messages are until they are delivered.
+pub trait MailQueue: fmt::Debug {
+    /// The queue's name for every message in it, by queue id.
+    fn queue(&self) -> BTreeMap<String, String>;
+}
+
+impl MailQueue for PostfixInstance {
+    fn queue(&self) -> BTreeMap<String, String> {
+        self.queue()
+    }
+}
+
+/// Who is between the client and mailward.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mta {
+    Postfix,
+    /// It knows no XCLIENT: the player connects from the client's address. Its own replies have other words.
+    Sendmail,
+}
 
 /// Plays one file, on one side.
 #[derive(Debug)]
 pub struct Player<'a> {
     dialogue: &'a Dialogue,
     side: Side,
+    mta: Mta,
     address: SocketAddr,
-    postfix: &'a PostfixInstance,
+    queue: &'a dyn MailQueue,
     sink: &'a Sink,
     stream: Option<BufReader<TcpStream>>,
     /// Lines to send before the next reply is read: pipelining if they are several.
@@ -42,14 +65,15 @@ impl<'a> Player<'a> {
         dialogue: &'a Dialogue,
         side: Side,
         address: SocketAddr,
-        postfix: &'a PostfixInstance,
+        queue: &'a dyn MailQueue,
         sink: &'a Sink,
     ) -> Self {
         Self {
             dialogue,
             side,
+            mta: Mta::Postfix,
             address,
-            postfix,
+            queue,
             sink,
             stream: None,
             pending: Vec::new(),
@@ -58,6 +82,12 @@ impl<'a> Player<'a> {
             faults: Vec::new(),
             updates: Vec::new(),
         }
+    }
+
+    /// The same with another MTA.
+    pub fn through(mut self, mta: Mta) -> Self {
+        self.mta = mta;
+        self
     }
 
     /// Plays the whole file: how many replies were compared, and each fault as `file:line: expected, got`.
@@ -98,13 +128,13 @@ impl<'a> Player<'a> {
             }
             Kind::Delivered { from, to, header } => self.delivered(step.line, from, to, header),
             Kind::Held => {
-                let queue = self.postfix.queue();
+                let queue = self.queue.queue();
                 let name = queue.get(&self.queue_id).map_or("none", String::as_str);
                 self.check(step.line, "queue", "hold", name);
             }
             // The queue first: a message that was on its way in between is seen by one of the two.
             Kind::Discarded => {
-                let queue = self.postfix.queue();
+                let queue = self.queue.queue();
                 let name = queue.get(&self.queue_id).map_or("none", String::as_str);
                 self.check(step.line, "queue", "none", name);
                 self.check(step.line, "delivered", "false", &self.sink.has(&self.queue_id).to_string());
@@ -120,12 +150,15 @@ impl<'a> Player<'a> {
         helo: Option<&str>,
         greeted: bool,
     ) -> io::Result<()> {
-        let stream = TcpStream::connect(self.address)?;
+        let stream = match self.mta {
+            Mta::Postfix => TcpStream::connect(self.address)?,
+            Mta::Sendmail => connect_from(xclient, self.address)?,
+        };
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         self.stream = Some(BufReader::new(stream));
         self.pending.clear();
-        if let Some(xclient) = xclient {
+        if let Some(xclient) = xclient.filter(|_| self.mta == Mta::Postfix) {
             self.code(line, "220")?;
             self.pending.extend(format!("{xclient}\r\n").bytes());
         }
@@ -176,7 +209,15 @@ impl<'a> Player<'a> {
         if let Some((_, id)) = reply[0].split_once("queued as ") {
             id.clone_into(&mut self.queue_id);
         }
-        if !matches(expected, &reply) {
+        let same = match self.mta {
+            // Its own words are others, and so is what it says to RCPT after all were refused.
+            Mta::Sendmail if own(&expected[0]) => reply[0].as_bytes()[0] == expected[0].as_bytes()[0],
+            Mta::Sendmail => {
+                matches(expected, &reply.iter().map(|line| without_recipient(line)).collect::<Vec<_>>())
+            }
+            Mta::Postfix => matches(expected, &reply),
+        };
+        if !same {
             let (expected, got) = (expected.join("\n           "), reply.join("\n           "));
             self.fault(step.line, &format!("\n  expected {expected}\n  got      {got}"));
             self.updates.push(Update { line: step.line, lines: step.lines, reply });
@@ -222,6 +263,35 @@ impl Update {
             lines.splice(at..at + update.lines, reply);
         }
         fs::write(&dialogue.path, lines.join("\n") + "\n").unwrap();
+    }
+}
+
+/// Connects from the address in an XCLIENT command, which must be one of this machine's.
+fn connect_from(xclient: Option<&str>, to: SocketAddr) -> io::Result<TcpStream> {
+    let words = xclient.unwrap_or_default().split(' ');
+    let from = words.filter_map(|word| word.strip_prefix("ADDR=")).next().unwrap_or("127.0.0.1");
+    let from: IpAddr = from.trim_start_matches("IPV6:").parse().map_err(io::Error::other)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let stream = runtime.block_on(async {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(from, 0))?;
+        socket.connect(to).await
+    })?;
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+/// Whether a reply is the MTA's own and not mailward's.
+fn own(reply: &str) -> bool {
+    reply.starts_with(['2', '3']) || MTA_ITSELF.iter().any(|own| reply.starts_with(own))
+}
+
+/// A reply without what Sendmail puts before a milter's text at RCPT: `<recipient>... `.
+fn without_recipient(line: &str) -> String {
+    match line.split_once(" <").and_then(|(codes, rest)| Some((codes, rest.split_once(">... ")?.1))) {
+        Some((codes, text)) => format!("{codes} {text}"),
+        None => line.to_owned(),
     }
 }
 
