@@ -2,7 +2,7 @@
 
 mod replayed;
 
-use super::{Exit, Failure, columns, message, parts, scan};
+use super::{Exit, Failure, columns, configured, message, parts, scan};
 use crate::{
     allow::Exemptions,
     config::{
@@ -103,14 +103,7 @@ pub(super) struct Args {
 /// A faulty configuration, an unreadable message.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let source = Source::find(args.config.as_deref());
-    let loaded = source.load();
-    let Some(config) = loaded.config else {
-        let faults: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
-        return Err(Failure::Says(
-            Exit::Configuration,
-            format!("{faults}{source}: the configuration has faults"),
-        ));
-    };
+    let config = configured::read(&source)?;
     if let Some(id) = &args.replay {
         return replayed::run(id, &config, &source, args.json, out);
     }

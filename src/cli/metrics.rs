@@ -1,6 +1,6 @@
 //! `mailward metrics`: the running daemon's metrics in Prometheus' text format.
 
-use super::{Exit, Failure, control, control::Unanswered};
+use super::{Exit, Failure, configured, control, control::Unanswered};
 use crate::{
     config::source::Source,
     server::control::{Answer, Request},
@@ -57,10 +57,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 
 fn fetch(args: &Args) -> Result<String, Failure> {
     let source = Source::find(args.config.as_deref());
-    let Some(config) = source.load().config else {
-        let message = format!("{source} has faults: see `mailward check-config`");
-        return Err(Failure::Says(Exit::Configuration, message));
-    };
+    let config = configured::located(&source)?;
     let Some(path) = config.control_socket.located() else {
         let message = "control_socket is \"off\": nobody can be asked".to_owned();
         return Err(Failure::Says(Exit::Configuration, message));

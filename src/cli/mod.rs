@@ -3,6 +3,7 @@
 mod allow;
 mod attach;
 mod check_config;
+mod configured;
 mod control;
 mod doctor;
 mod explain;

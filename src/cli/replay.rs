@@ -4,7 +4,7 @@ pub(super) mod again;
 mod tally;
 
 use super::{
-    Exit, Failure, ascii_json, columns,
+    Exit, Failure, ascii_json, columns, configured,
     why::{self, date},
 };
 use crate::{
@@ -59,14 +59,7 @@ pub(super) struct Args {
 /// A faulty configuration, no journal, or one that cannot be read.
 pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
     let source = Source::File(args.config.clone());
-    let loaded = source.load();
-    let Some(config) = loaded.config else {
-        let faults: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
-        return Err(Failure::Says(
-            Exit::Configuration,
-            format!("{faults}{source}: the configuration has faults"),
-        ));
-    };
+    let config = configured::read(&source)?;
     let Some(path) = args.journal.clone().or_else(|| config.journal.located().path) else {
         return Err(Failure::Says(Exit::Usage, "give --journal: the configuration keeps none".to_owned()));
     };

@@ -1,6 +1,6 @@
 //! `mailward scan`: the parts of messages with every attachment name in every reading, and which one is banned.
 
-use super::{Exit, Failure, parts};
+use super::{Exit, Failure, configured, parts};
 use crate::{
     attachment::{Walker, Watch, budget::Budget, facts::Facts, rules::NameRules},
     config::{settings::Config, source::Source},
@@ -57,12 +57,7 @@ struct Scanned {
 /// A faulty configuration, a file that cannot be read.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let source = Source::find(args.config.as_deref());
-    let loaded = source.load();
-    let Some(config) = loaded.config else {
-        let faults: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
-        let message = format!("{faults}{source}: the configuration has faults");
-        return Err(Failure::Says(Exit::Configuration, message));
-    };
+    let config = configured::read(&source)?;
     let (names, rules) = sets(&config);
     let watch = Arc::new(Watch { rules, limits: config.attachments.clone(), keep_tree: true });
     let budget = Budget::new(config.limits.container_memory);

@@ -4,7 +4,7 @@ mod advice;
 mod story;
 mod text;
 
-use super::{Exit, Failure, ascii_json, columns};
+use super::{Exit, Failure, ascii_json, columns, configured};
 use crate::{
     config::{settings::Config, source::Source},
     journal::{
@@ -118,14 +118,7 @@ pub(super) fn open(config: Option<&Path>) -> Result<(Reader, PathBuf), Failure> 
 /// The configuration, which names the journal.
 pub(super) fn configuration(file: Option<&Path>) -> Result<(Source, Config), Failure> {
     let source = Source::find(file);
-    let loaded = source.load();
-    let Some(config) = loaded.config else {
-        let faults: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
-        return Err(Failure::Says(
-            Exit::Configuration,
-            format!("{faults}{source}: the configuration has faults"),
-        ));
-    };
+    let config = configured::read(&source)?;
     Ok((source, config))
 }
 

@@ -7,8 +7,8 @@
 
 use super::{
     Server,
+    bug::caught,
     conversation::{Conversation, Transaction},
-    milter::caught,
     probe,
 };
 use crate::{

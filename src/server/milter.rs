@@ -2,29 +2,23 @@
 
 use super::{
     Server, amend,
+    bug::caught,
     conversation::{Conversation, Transaction},
-    decide::{self, Endless},
     negotiate::{Agreed, MACROS},
     probe, reply,
 };
 use crate::{
-    config::settings::{Mode, OnBug},
-    decision::{
-        Decision, Verdict,
-        text::{FaultLine, LogLine, RecordLine, RemarkLine},
-    },
-    lookup::greylist::Greylisted,
-    request::{Event, Request, Stage, envelope::Path, subject::Subject},
+    config::settings::Mode,
+    decision::{Decision, Verdict},
+    request::Event,
     smtp::reply::{Enhanced, Reply, ReplyCode},
     store::GreylistStore,
 };
-use futures_util::FutureExt;
 use indymilter::{
     Actions, Callbacks, Context, EomContext, NegotiateContext, ProtoOpts, SmtpReply, SocketInfo, Status,
 };
-use std::{ffi::CString, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use std::{ffi::CString, sync::Arc, time::Duration};
+use tracing::{debug, warn};
 
 /// More recipients than any MTA takes; it only bounds what is remembered for REDIRECT.
 const RECIPIENT_LIMIT: usize = 10_000;
@@ -250,133 +244,6 @@ impl Server {
             Reply::new(ReplyCode::known(451), Enhanced::new(3, 0), "Message cannot be changed as required");
         reply::refuse(&refusal, reply, &self.counters)
     }
-
-    /// Decides an event, if the policy has a list for it and the session is not exempt; logs the decision.
-    pub(super) async fn judge(
-        &self,
-        conversation: &mut Conversation,
-        event: Event,
-        recipient: Option<&Path>,
-    ) -> Result<Option<Arc<Decision>>, Endless> {
-        let running = conversation.running.clone();
-        let policy = &running.config.policy;
-        // What an earlier event deferred takes effect at RCPT, though no list may run there.
-        let deferred = event == Event::Rcpt && conversation.transaction.carried.if_permit.is_some();
-        let due = event >= Event::Data && conversation.transaction.carried.at_data.is_some();
-        let exempt = conversation.exempt || probe::token(&conversation.session).is_some();
-        if exempt || !(policy.judges(event) || deferred || due) {
-            return Ok(None);
-        }
-        let began = Instant::now();
-        let deadline = began + running.config.limits.deadline(event);
-        if let Some(address) = conversation.unidentified() {
-            let identity = decide::identify(address, &running.answerer, deadline).await?;
-            Arc::make_mut(&mut conversation.session).client.identity = identity;
-            conversation.identified = true;
-        }
-        let request = self.request(conversation, event, recipient);
-        let exemptions = self.allowances.snapshot();
-        let exemption = exemptions.find(&request).map(|exempt| &exempt.written);
-        let request = Request { exemption, ..request };
-        let decision = Arc::new(decide::decide(policy, &request, &running.answerer, deadline).await?);
-        self.record(conversation, &request, &decision);
-        let observed = running.config.mode == Mode::Observe;
-        if let Some((_, Greylisted::Waits { .. })) = decision.greylisted() {
-            self.counters.greylist_deferred.add();
-        }
-        for remark in &decision.remarks {
-            // What a table asks for before there is a message is lost, as in Postfix; check-config warns of it.
-            let observed = observed || event < Event::Mail;
-            info!("{}", RemarkLine { decision: &decision, remark, observed });
-        }
-        info!("{}", LogLine { decision: &decision, observed });
-        for step in decision.steps.iter().filter(|step| step.is_fault()) {
-            warn!("{}", FaultLine { decision: &decision, step });
-        }
-        reply::count(&decision, &self.counters);
-        self.allowances.count(&exemptions, &request, &decision);
-        self.metrics.decided(&running.rules, &decision, began.elapsed());
-        debug!("{}", RecordLine(&decision));
-        Ok(Some(decision))
-    }
-
-    /// What the rules see at an event, without an exemption.
-    pub(super) fn request<'a>(
-        &self,
-        conversation: &'a Conversation,
-        event: Event,
-        recipient: Option<&'a Path>,
-    ) -> Request<'a> {
-        let now = self.clock.now();
-        let carried = match event {
-            Event::Helo => &conversation.connect_carried,
-            _ => &conversation.transaction.carried,
-        };
-        Request {
-            id: self.next_id(now),
-            event,
-            stage: Stage::Client,
-            subject: Subject::Client,
-            session: &conversation.session,
-            envelope: &conversation.transaction.envelope,
-            recipient,
-            message: conversation.transaction.message.as_ref(),
-            now,
-            carried,
-            exemption: None,
-        }
-    }
-
-    pub(super) fn verdict(
-        &self,
-        conversation: &Conversation,
-        decision: &Decision,
-        reply: &mut SmtpReply,
-    ) -> Status {
-        match conversation.running.config.mode {
-            Mode::Enforce => reply::status(decision, reply, &self.counters),
-            Mode::Observe => Status::Continue,
-        }
-    }
-
-    /// The answer to an event: what was handled, or what a bug makes of it. Where the MTA waits for no answer none is
-    /// given.
-    fn answer(
-        &self,
-        conversation: &mut Conversation,
-        event: Event,
-        reply: &mut SmtpReply,
-        outcome: Result<Status, Bug>,
-    ) -> Status {
-        if let Err(bug) = &outcome {
-            self.counters.bugs.add();
-            error!("bug: {bug} at {}; answering on_bug", event.word());
-        }
-        if conversation.agreed.is_silent(event) {
-            conversation.broken |= outcome.is_err();
-            return Status::Noreply;
-        }
-        let broken = std::mem::take(&mut conversation.broken);
-        match outcome {
-            // A bug of an earlier event never lets through what is refused now.
-            Ok(status) if !broken || status != Status::Continue => status,
-            Ok(_) | Err(_) => match conversation.running.config.on_bug {
-                OnBug::Accept => Status::Continue,
-                OnBug::Tempfail => {
-                    let text = "Internal error, please try again later";
-                    let refusal = Reply::new(ReplyCode::known(451), Enhanced::new(3, 0), text);
-                    reply::refuse(&refusal, reply, &self.counters)
-                }
-            },
-        }
-    }
-
-    /// An event without a conversation: negotiation always makes one, so this is a bug.
-    fn lost(&self, event: Event) -> Status {
-        self.counters.bugs.add();
-        error!("bug: {} without negotiation", event.word());
-        Status::Tempfail
-    }
 }
 
 /// What the greylist said about a recipient holds for the message: a proof clears the rest of it, and what is to be said
@@ -390,36 +257,5 @@ fn greylisted(conversation: &mut Conversation, decision: &Decision) {
     }
     if transaction.envelope.greylist_passed && !conversation.running.config.settings.greylist.per_recipient {
         *carried = None;
-    }
-}
-
-/// A bug that was caught.
-pub(super) enum Bug {
-    Panic(String),
-    Endless(Endless),
-}
-
-impl std::fmt::Display for Bug {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Panic(message) => write!(f, "panic: {message}"),
-            Self::Endless(endless) => endless.fmt(f),
-        }
-    }
-}
-
-/// Runs a handler; a panic in it must neither end the session nor go unseen. What the handler changed half-way is the
-/// conversation of one client, and the next MAIL or CONNECT sets it anew.
-pub(super) async fn caught(handler: impl Future<Output = Result<Status, Endless>>) -> Result<Status, Bug> {
-    match AssertUnwindSafe(handler).catch_unwind().await {
-        Ok(Ok(status)) => Ok(status),
-        Ok(Err(endless)) => Err(Bug::Endless(endless)),
-        Err(payload) => {
-            Err(Bug::Panic(match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-                (Some(message), _) => (*message).to_owned(),
-                (None, Some(message)) => message.clone(),
-                (None, None) => "of unknown kind".to_owned(),
-            }))
-        }
     }
 }

@@ -9,7 +9,7 @@ mod show;
 mod stats;
 mod which;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, configured};
 use crate::{
     config::source::Source,
     greylist::Settings,
@@ -83,10 +83,7 @@ impl From<StoreError> for Failure {
 /// A faulty configuration, a database that is not there or cannot be used, and what the command could not do.
 pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
     let source = Source::find(args.config.as_deref());
-    let Some(config) = source.load().config else {
-        let message = format!("{source} has faults: see `mailward check-config`");
-        return Err(Failure::Says(Exit::Configuration, message));
-    };
+    let config = configured::located(&source)?;
     let file = config.greylist.located();
     SqliteStore::check(&file)?;
     // Made by us it might belong to root, and the daemon could not write it.

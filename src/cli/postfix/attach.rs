@@ -6,7 +6,7 @@ use super::{
     probe::{self, Probed},
 };
 use crate::{
-    cli::{Exit, Failure},
+    cli::{Exit, Failure, configured},
     config::{
         settings::{Config, Socket},
         source::Source,
@@ -103,10 +103,7 @@ struct Wiring {
 impl Wiring {
     fn find(both: &Both) -> Result<Self, Failure> {
         let source = Source::find(both.config.as_deref());
-        let Some(config) = source.load().config else {
-            let message = format!("{source} has faults: see `mailward check-config`");
-            return Err(Failure::Says(Exit::Configuration, message));
-        };
+        let config = configured::located(&source)?;
         let postfix = Instance::new(both.config_dir.as_deref());
         let queue = postfix.value("queue_directory")?;
         let address = crate::cli::attach::relative(&config.socket.name(), &queue);
