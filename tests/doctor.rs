@@ -342,13 +342,17 @@ fn a_database_from_a_newer_version_or_a_corrupt_one_fails() {
     greylist.pragma_update(None, "application_id", 7).unwrap();
     drop(greylist);
     let said = left.ask();
+    let newer = format!(
+        "FAIL database: DIR/state/journal.db (the journal) has schema 99, this version knows {}: the daemon does not start \
+         with it / install the newer mailward again, or move back the copy that it kept beside the file",
+        mailward::journal::KIND.mark().schema
+    );
     assert_eq!(
         said.about(&["database"]),
         [
             "FAIL database: DIR/state/greylist.db (the greylist) belongs to another program: the daemon does not start with it \
          / name another file in mailward.toml",
-            "FAIL database: DIR/state/journal.db (the journal) has schema 99, this version knows 1: the daemon does not start \
-         with it / install the newer mailward again, or move back the copy that it kept beside the file",
+            &newer,
         ]
     );
 

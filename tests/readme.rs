@@ -149,6 +149,7 @@ impl Machine {
         machine.directory.file("postgrey.dump", &postgrey());
         let message = "Subject: x\nContent-Disposition: attachment; filename=a.exe\n\n\n";
         fs::write(machine.work().join("message.eml"), message).unwrap();
+        fs::copy(machine.daemon.directory().join("mailward.toml"), machine.work().join("new.toml")).unwrap();
         machine
     }
 

@@ -32,7 +32,10 @@ async fn send(session: &mut Session, subject: &str, name: &str) -> String {
     for (field, value) in [("Subject", format!(" {subject}")), ("Content-Type", part)] {
         session.milter.header(field, value).await.unwrap();
     }
-    assert_eq!(shown(session.milter.eoh().await.unwrap()), "continue");
+    let answer = shown(session.milter.eoh().await.unwrap());
+    if answer != "continue" {
+        return answer;
+    }
     session.milter.body(b"x\r\n".to_vec()).await.unwrap();
     session.message().await.1
 }

@@ -119,7 +119,10 @@ async fn message(session: &mut Session, attachment: &str) -> (Vec<String>, Strin
     for (name, value) in [("Subject", " hello".to_owned()), ("Content-Type", kind)] {
         shown(session.milter.header(name, value).await.unwrap());
     }
-    shown(session.milter.eoh().await.unwrap());
+    let answer = shown(session.milter.eoh().await.unwrap());
+    if answer != "continue" {
+        return (Vec::new(), answer);
+    }
     shown(session.milter.body(b"x\r\n".to_vec()).await.unwrap());
     let (actions, answer) = session.message().await;
     let added = actions.iter().filter_map(|action| match action {

@@ -124,7 +124,7 @@ impl Reader {
             if row.time < since {
                 continue;
             }
-            let row = self.complete(row)?;
+            let row = self.complete(row.into_owned())?;
             let record = record.and_then(|record| Stored::read(&row, &record));
             if !see(row, record) {
                 break;
@@ -134,8 +134,7 @@ impl Reader {
     }
 
     /// The row with the words of its entry.
-    fn complete(&self, row: Row<'_>) -> Result<Row<'static>, Error> {
-        let mut row = row.into_owned();
+    fn complete<'r>(&self, mut row: Row<'r>) -> Result<Row<'r>, Error> {
         let Some(rule) = row.rule else { return Ok(row) };
         let mut entries = self.entries.borrow_mut();
         if !entries.contains_key(&rule) {

@@ -97,9 +97,9 @@ impl Reader {
         // Each page is read once: mapped, the whole file would count as this process's memory.
         self.connection.execute_batch("PRAGMA mmap_size = 0")?;
         let from = self.first_since(since)?;
-        let mut statement = self.connection.prepare(&format!(
-            "SELECT {COLUMNS}, j.record FROM journal j LEFT JOIN rule r ON r.id = j.rule WHERE j.id >= ?1 ORDER BY j.id"
-        ))?;
+        let mut statement = self
+            .connection
+            .prepare(&format!("SELECT {COLUMNS}, record FROM journal WHERE id >= ?1 ORDER BY id"))?;
         let mut rows = statement.query([from])?;
         while let Some(found) = rows.next()? {
             let row = Row::read(found)?;
@@ -107,6 +107,7 @@ impl Reader {
                 continue;
             }
             let text = found.get_ref("record")?.as_str_or_null().ok().flatten();
+            let row = self.complete(row)?;
             let brief = text.and_then(|text| serde_json::from_str::<Brief<'_>>(text).ok());
             if !see(&row, brief.as_ref()) {
                 break;

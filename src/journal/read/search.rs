@@ -129,7 +129,7 @@ impl Reader {
         let mut found = Vec::new();
         let mut see = |row: Row<'_>| {
             if row.time >= since && queries.iter().any(|query| query.matches(&row)) {
-                found.push(self.complete(row)?);
+                found.push(self.complete(row.into_owned())?);
             }
             Ok(found.len() < limit)
         };
