@@ -16,7 +16,7 @@ use mailward::{
     store::{GreylistStore, sqlite::SqliteStore},
     time::{Clock, SystemClock},
 };
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, fs, sync::Arc};
 use support::{
     directory::Directory,
     greylist::{T, attempt, command, rows, say, settings, sqlite},
@@ -31,6 +31,22 @@ fn answer(directory: &Directory, arguments: &[&str]) -> String {
     let (exit, out, err) = command(directory, "", arguments);
     assert_eq!((exit, err.as_str()), (Exit::Success, ""), "{arguments:?}");
     out
+}
+
+#[test]
+fn a_command_leaves_a_corrupt_file_where_it_is_and_says_so() {
+    let directory = Directory::new();
+    let garbage = "no database at all, and longer than a header of one would be; ".repeat(9);
+    directory.file("greylist.db", &garbage);
+    for arguments in [&["list"][..], &["show", "a@x.example"], &["stats"], &["purge"]] {
+        let (exit, out, err) = command(&directory, "", arguments);
+        let said = "mailward: the greylist: the database is corrupt\n";
+        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Unavailable, "", said), "{arguments:?}");
+        assert_eq!(fs::read_to_string(directory.path().join("greylist.db")).unwrap(), garbage);
+        let files = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let aside = files.filter(|name| name.to_string_lossy().contains("corrupt"));
+        assert_eq!(aside.count(), 0);
+    }
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         return Err(Failure::Says(Exit::Unavailable, message));
     }
     let clock = Arc::new(SystemClock);
-    let store = SqliteStore::new(&file, None, clock.clone());
+    let store = SqliteStore::beside_a_server(&file, clock.clone());
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()

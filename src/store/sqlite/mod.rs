@@ -66,13 +66,22 @@ pub struct SqliteStore {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     writer: OnceLock<Option<SyncSender<Job>>>,
+    /// Whether a corrupt file is moved aside and made anew.
+    mends: bool,
 }
 
 impl SqliteStore {
     /// A store in the file of the settings. With `ages` it removes by itself what has expired.
     pub fn new(settings: &settings::Greylist, ages: Option<Ages>, clock: Arc<dyn Clock>) -> Self {
         let ages = ages.map(|ages| Arc::new(Mutex::new(ages)));
-        Self { settings: settings.clone(), ages, clock, counters: Arc::default(), writer: OnceLock::new() }
+        let (counters, writer) = (Arc::default(), OnceLock::new());
+        Self { settings: settings.clone(), ages, clock, counters, writer, mends: true }
+    }
+
+    /// A store for a command of an administrator, beside a server that may have the file open: a corrupt one is a fault,
+    /// and stays where it is.
+    pub fn beside_a_server(settings: &settings::Greylist, clock: Arc<dyn Clock>) -> Self {
+        Self { mends: false, ..Self::new(settings, None, clock) }
     }
 
     /// How long rows live from now on; only for a store that removes them by itself.
@@ -113,6 +122,7 @@ impl SqliteStore {
                 self.ages.clone(),
                 self.clock.clone(),
                 self.counters.clone(),
+                self.mends,
             );
             let thread = thread::Builder::new().name("greylist".to_owned());
             match thread.spawn(move || writer.run(&jobs)) {

@@ -56,6 +56,7 @@ pub(super) struct Writer {
     /// What is wrong, as it was logged; `None` while all is well.
     fault: Option<&'static str>,
     tried: Option<Instant>,
+    mends: bool,
 }
 
 impl Writer {
@@ -64,6 +65,7 @@ impl Writer {
         ages: Option<SharedAges>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
+        mends: bool,
     ) -> Self {
         let upkeep = ages.map(|ages| Upkeep::new(ages, clock.clone()));
         let checkpoints = Checkpoints::new(open::file(&settings));
@@ -78,6 +80,7 @@ impl Writer {
             checkpoints,
             fault: None,
             tried: None,
+            mends,
         }
     }
 
@@ -206,6 +209,9 @@ impl Writer {
     /// Keeps a corrupt file for whoever wants to look into it: whether it was one and its place is free now.
     fn moved_aside(&mut self, error: &sqlite::Error) -> bool {
         let sqlite::Error::Failed(Trouble::Corrupt, why) = error else { return false };
+        if !self.mends {
+            return false;
+        }
         self.connection = None;
         let path = &self.settings.path;
         match sqlite::move_aside(path, self.clock.now().0) {
