@@ -16,6 +16,7 @@ use mailward::{
     store::{GreylistStore, sqlite::SqliteStore},
     time::{Clock, SystemClock},
 };
+use rusqlite::Connection;
 use std::{fmt::Write as _, fs, sync::Arc};
 use support::{
     directory::Directory,
@@ -40,13 +41,27 @@ fn a_command_leaves_a_corrupt_file_where_it_is_and_says_so() {
     directory.file("greylist.db", &garbage);
     for arguments in [&["list"][..], &["show", "a@x.example"], &["stats"], &["purge"]] {
         let (exit, out, err) = command(&directory, "", arguments);
-        let said = "mailward: the greylist: the database is corrupt\n";
-        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::Unavailable, "", said), "{arguments:?}");
+        let said = "mailward: the greylist: the database is corrupt: file is not a database\n";
+        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::InputOutput, "", said), "{arguments:?}");
         assert_eq!(fs::read_to_string(directory.path().join("greylist.db")).unwrap(), garbage);
         let files = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let aside = files.filter(|name| name.to_string_lossy().contains("corrupt"));
         assert_eq!(aside.count(), 0);
     }
+}
+
+#[test]
+fn a_command_leaves_an_older_file_to_the_daemon() {
+    let directory = Directory::new();
+    let old = Connection::open(directory.path().join("greylist.db")).unwrap();
+    old.execute_batch(include_str!("../migrations/sqlite/0001_greylist.sql")).unwrap();
+    old.execute_batch("PRAGMA application_id = 1196579148; PRAGMA user_version = 1").unwrap();
+    let (exit, out, err) = command(&directory, "", &["list"]);
+    assert_eq!((exit, out.as_str()), (Exit::Unavailable, ""), "{err}");
+    let said = "greylist.db has schema 1, this version works with 3: the daemon of this version brings it up to date\n";
+    assert!(err.starts_with("mailward: the greylist: /") && err.ends_with(said), "{err}");
+    let version: i64 = old.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 1);
 }
 
 #[tokio::test]

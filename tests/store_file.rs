@@ -11,10 +11,10 @@ mod support;
 
 use mailward::store::GreylistStore;
 use rusqlite::Connection;
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 use support::{
     directory::Directory,
-    greylist::{attempt, rows, says, settings, sqlite},
+    greylist::{attempt, rows, say, says, settings, sqlite},
 };
 
 const FIRST_SCHEMA: &str = include_str!("../migrations/sqlite/0001_greylist.sql");
@@ -45,6 +45,32 @@ async fn the_file_is_kept_as_it_was_before_its_schema_changes() {
     assert_eq!(version(&path), (3, "ok".to_owned(), 0));
     let kept = directory.path().join("greylist.db.schema1");
     assert_eq!(version(&kept), (1, "ok".to_owned(), 1), "as it was before");
+}
+
+#[tokio::test]
+async fn a_copy_that_was_not_finished_passes_for_none() {
+    let directory = Directory::new();
+    let path = settings(&directory).path;
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../migrations/sqlite/0001_greylist.sql")).unwrap();
+    old.execute_batch("PRAGMA application_id = 1196579148; PRAGMA user_version = 1").unwrap();
+    drop(old);
+    // A directory with something in it cannot be taken for a file to begin anew with.
+    let place = directory.path().join("greylist.db.schema1.unfinished");
+    fs::create_dir_all(place.join("full")).unwrap();
+    let said = say(&sqlite(&directory), attempt("a@x.example", 0)).await;
+    assert!(said.starts_with("Unavailable"), "{said}");
+    let version = || -> i64 {
+        Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    assert_eq!(version(), 1, "without a copy nothing changes");
+    fs::remove_dir_all(&place).unwrap();
+    directory.file("greylist.db.schema1.unfinished", "cut off");
+    says(&sqlite(&directory), &[("a@x.example", 0, "New 240")]).await;
+    assert_eq!(version(), 3);
+    let kept = Connection::open(directory.path().join("greylist.db.schema1")).unwrap();
+    let check: String = kept.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!((check.as_str(), place.exists()), ("ok", false));
 }
 
 /// Runs the system's sqlite3 on the file, for reading only; `None` where there is none.

@@ -121,6 +121,7 @@ impl Failure {
     fn database(what: impl Display, error: &sqlite::Error) -> Self {
         let exit = match error {
             sqlite::Error::Newer { .. } | sqlite::Error::Foreign(_) => Exit::Configuration,
+            sqlite::Error::Older { .. } => Exit::Unavailable,
             sqlite::Error::CannotOpen(..) | sqlite::Error::Failed(..) => Exit::InputOutput,
         };
         Self::Says(exit, format!("{what}: {error}"))

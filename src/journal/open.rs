@@ -11,8 +11,16 @@ pub const KIND: Kind = Kind {
     name: "the journal",
     application_id: 0x4a52_4e4c,
     migrations: &[
-        Migration { name: "0001_journal", sql: include_str!("../../migrations/journal/0001_journal.sql") },
-        Migration { name: "0002_spans", sql: include_str!("../../migrations/journal/0002_spans.sql") },
+        Migration {
+            name: "0001_journal",
+            sql: include_str!("../../migrations/journal/0001_journal.sql"),
+            changes_rows: true,
+        },
+        Migration {
+            name: "0002_spans",
+            sql: include_str!("../../migrations/journal/0002_spans.sql"),
+            changes_rows: false,
+        },
     ],
     // Rows are only appended: large pages take fewer calls.
     page_size: 16_384,

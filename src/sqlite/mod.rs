@@ -5,7 +5,7 @@ mod look;
 mod open;
 
 pub use look::{Contents, Mark, Soundness, look};
-pub use open::{check, open, open_beside, open_existing, open_to_read};
+pub use open::{check, open, open_as_it_is, open_beside, open_existing, open_to_read};
 
 use rusqlite::{Connection, ErrorCode, FileControl};
 use std::{
@@ -51,6 +51,8 @@ pub struct Migration {
     pub name: &'static str,
     /// Its statements.
     pub sql: &'static str,
+    /// Whether rows change, so that a copy of the file is kept; not for what is only found faster.
+    pub changes_rows: bool,
 }
 
 /// A file and how it is opened.
@@ -78,6 +80,15 @@ pub enum Error {
         /// The highest number known.
         known: i64,
     },
+    /// Its schema is older, and only the daemon may bring it up to date.
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema's number.
+        found: i64,
+        /// The number wanted.
+        known: i64,
+    },
     /// It belongs to another program.
     Foreign(PathBuf),
     /// The database failed: in our words, and in SQLite's.
@@ -91,6 +102,11 @@ impl fmt::Display for Error {
             Self::Newer { path, found, known } => write!(
                 f,
                 "{} has schema {found}, this version knows {known}: it was written by a newer mailward",
+                path.display()
+            ),
+            Self::Older { path, found, known } => write!(
+                f,
+                "{} has schema {found}, this version works with {known}: the daemon of this version brings it up to date",
                 path.display()
             ),
             Self::Foreign(path) => write!(f, "{} is the database of another program", path.display()),
@@ -107,6 +123,7 @@ impl Error {
         match self {
             Self::CannotOpen(..) => "cannot be opened",
             Self::Newer { .. } => "newer schema",
+            Self::Older { .. } => "older schema",
             Self::Foreign(_) => "another program's database",
             Self::Failed(trouble, _) => trouble.words(),
         }
@@ -116,7 +133,7 @@ impl Error {
     pub fn trouble(&self) -> Option<Trouble> {
         match self {
             Self::Failed(trouble, _) => Some(*trouble),
-            Self::CannotOpen(..) | Self::Newer { .. } | Self::Foreign(_) => None,
+            Self::CannotOpen(..) | Self::Newer { .. } | Self::Older { .. } | Self::Foreign(_) => None,
         }
     }
 }

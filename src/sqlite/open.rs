@@ -22,7 +22,15 @@ const STATEMENTS: usize = 32;
 /// When it cannot be opened, belongs to another program, or has a newer schema: then nothing was changed.
 pub fn open(file: &File, kind: &Kind) -> Result<Connection, Error> {
     make(&file.path).map_err(|e| Error::CannotOpen(file.path.clone(), e.to_string()))?;
-    opened(file, kind)
+    opened(file, kind, true)
+}
+
+/// The same for a command beside a server, to which alone bringing the schema up to date belongs.
+///
+/// # Errors
+/// As [`open`], and when the schema is older.
+pub fn open_as_it_is(file: &File, kind: &Kind) -> Result<Connection, Error> {
+    opened(file, kind, false)
 }
 
 /// The same for a file that somebody else makes; `None` if there is none.
@@ -31,7 +39,7 @@ pub fn open(file: &File, kind: &Kind) -> Result<Connection, Error> {
 /// As [`open`].
 pub fn open_existing(file: &File, kind: &Kind) -> Result<Option<Connection>, Error> {
     match fs::metadata(&file.path) {
-        Ok(_) => opened(file, kind).map(Some),
+        Ok(_) => opened(file, kind, true).map(Some),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::CannotOpen(file.path.clone(), e.to_string())),
     }
@@ -48,10 +56,10 @@ pub fn open_beside(file: &File) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// Opens a file for reading only, whoever owns it; `None` if there is none, or none of this version's schema.
+/// Opens a file for reading only, whoever owns it; `None` if there is none, or nothing in it.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open_as_it_is`].
 pub fn open_to_read(file: &File, kind: &Kind) -> Result<Option<Connection>, Error> {
     if !file.path.exists() {
         return Ok(None);
@@ -59,7 +67,8 @@ pub fn open_to_read(file: &File, kind: &Kind) -> Result<Option<Connection>, Erro
     let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(file.busy_timeout)?;
     let found = version(&connection, &file.path, kind)?;
-    Ok((found == number(kind.migrations.len())).then_some(connection))
+    up_to_date(found, file, kind)?;
+    Ok((found > 0).then_some(connection))
 }
 
 /// Whether a file can be used by this version, without changing anything.
@@ -69,7 +78,7 @@ pub fn open_to_read(file: &File, kind: &Kind) -> Result<Option<Connection>, Erro
 pub fn check(file: &File, kind: &Kind) -> Result<(), Error> {
     match open_to_read(file, kind) {
         Err(error @ (Error::Newer { .. } | Error::Foreign(_))) => Err(error),
-        Ok(_) | Err(Error::CannotOpen(..) | Error::Failed(..)) => Ok(()),
+        Ok(_) | Err(Error::Older { .. } | Error::CannotOpen(..) | Error::Failed(..)) => Ok(()),
     }
 }
 
@@ -96,10 +105,13 @@ fn connect(file: &File, mode: OpenFlags) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(&file.path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 
-fn opened(file: &File, kind: &Kind) -> Result<Connection, Error> {
+fn opened(file: &File, kind: &Kind, may_migrate: bool) -> Result<Connection, Error> {
     let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(file.busy_timeout)?;
     let found = version(&connection, &file.path, kind)?;
+    if !may_migrate {
+        up_to_date(found, file, kind)?;
+    }
     prepare(&connection, file, kind, found == 0)?;
     if found < number(kind.migrations.len()) {
         backup(&connection, &file.path, kind, found)?;
@@ -107,6 +119,15 @@ fn opened(file: &File, kind: &Kind) -> Result<Connection, Error> {
     }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+/// Whether a file needs no migration; one without tables is only to be made.
+fn up_to_date(found: i64, file: &File, kind: &Kind) -> Result<(), Error> {
+    let known = number(kind.migrations.len());
+    if found == 0 || found == known {
+        return Ok(());
+    }
+    Err(Error::Older { path: file.path.clone(), found, known })
 }
 
 /// The schema's number.
@@ -139,15 +160,36 @@ fn persist_log(connection: &Connection) -> rusqlite::Result<()> {
     connection.file_control(None::<&str>, FileControl::PersistWal(&mut persist))
 }
 
-/// Keeps the file as it is before its schema changes.
+/// Keeps the file as it is before its rows change. The copy has its name only when it is whole and on disk: a full disk or
+/// a kill leaves none that passes for one.
 fn backup(connection: &Connection, path: &Path, kind: &Kind, found: i64) -> Result<(), Error> {
     let copy = sidecar(path, &format!(".schema{found}"));
-    if found == 0 || copy.exists() {
+    let missing =
+        usize::try_from(found).ok().and_then(|done| kind.migrations.get(done..)).unwrap_or_default();
+    if found == 0 || copy.exists() || !missing.iter().any(|migration| migration.changes_rows) {
         return Ok(());
     }
-    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    let unfinished = sidecar(path, &format!(".schema{found}.unfinished"));
+    let cannot = |e: io::Error| Error::CannotOpen(copy.clone(), e.to_string());
+    forget(&unfinished).map_err(cannot)?;
+    let written = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
+    if let Err(e) = written {
+        // The disk may be full, and the next try begins anew.
+        let _ = forget(&unfinished);
+        return Err(e.into());
+    }
+    fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(cannot)?;
+    fs::rename(&unfinished, &copy).map_err(cannot)?;
     info!("kept {} of schema {found} as {}", kind.name, copy.display());
     Ok(())
+}
+
+/// Removes a file, if it is there.
+fn forget(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Applies what is missing, all or nothing.
@@ -155,7 +197,7 @@ fn migrate(connection: &mut Connection, kind: &Kind) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been first.
     let done: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for (number, Migration { name, sql }) in
+    for (number, Migration { name, sql, .. }) in
         (1_i64..).zip(kind.migrations).filter(|(number, _)| *number > done)
     {
         transaction.execute_batch(sql)?;

@@ -22,6 +22,7 @@ const KIND: Kind = Kind {
     migrations: &[Migration {
         name: "0001_allow",
         sql: include_str!("../../migrations/allow/0001_allow.sql"),
+        changes_rows: true,
     }],
     page_size: 4_096,
     cache_kib: 2_000,

@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     let source = Source::find(args.config.as_deref());
     let config = configured::located(&source)?;
     let file = config.greylist.located();
-    SqliteStore::check(&file)?;
+    SqliteStore::check_as_it_is(&file)?;
     // Made by us it might belong to root, and the daemon could not write it.
     if !file.path.exists() {
         let path = file.path.display();

@@ -66,7 +66,7 @@ pub struct SqliteStore {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     writer: OnceLock<Option<SyncSender<Job>>>,
-    /// Whether a corrupt file is moved aside and made anew.
+    /// Whether a corrupt file is moved aside and made anew, and an older one brought up to date.
     mends: bool,
 }
 
@@ -78,8 +78,8 @@ impl SqliteStore {
         Self { settings: settings.clone(), ages, clock, counters, writer, mends: true }
     }
 
-    /// A store for a command of an administrator, beside a server that may have the file open: a corrupt one is a fault,
-    /// and stays where it is.
+    /// A store for a command of an administrator, beside a server that may have the file open: a corrupt or older
+    /// one is a fault, and stays as it is.
     pub fn beside_a_server(settings: &settings::Greylist, clock: Arc<dyn Clock>) -> Self {
         Self { mends: false, ..Self::new(settings, None, clock) }
     }
@@ -112,6 +112,15 @@ impl SqliteStore {
     /// As [`sqlite::check`].
     pub fn check(settings: &settings::Greylist) -> Result<(), StoreError> {
         Ok(sqlite::check(&open::file(settings), &open::KIND)?)
+    }
+
+    /// The same for a command, which mends nothing.
+    ///
+    /// # Errors
+    /// Also when it cannot be read, or only the daemon may bring it up to date.
+    pub fn check_as_it_is(settings: &settings::Greylist) -> Result<(), StoreError> {
+        sqlite::open_to_read(&open::file(settings), &open::KIND)?;
+        Ok(())
     }
 
     fn writer(&self) -> Option<&SyncSender<Job>> {

@@ -13,11 +13,17 @@ pub(super) const KIND: Kind = Kind {
         Migration {
             name: "0001_greylist",
             sql: include_str!("../../../migrations/sqlite/0001_greylist.sql"),
+            changes_rows: true,
         },
-        Migration { name: "0002_retries", sql: include_str!("../../../migrations/sqlite/0002_retries.sql") },
+        Migration {
+            name: "0002_retries",
+            sql: include_str!("../../../migrations/sqlite/0002_retries.sql"),
+            changes_rows: true,
+        },
         Migration {
             name: "0003_no_indices",
             sql: include_str!("../../../migrations/sqlite/0003_no_indices.sql"),
+            changes_rows: false,
         },
     ],
     page_size: 4_096,

@@ -200,6 +200,9 @@ impl Writer {
     /// Opens the file; a corrupt one is moved aside first.
     fn opened(&mut self) -> Result<Connection, StoreError> {
         let file = open::file(&self.settings);
+        if !self.mends {
+            return Ok(sqlite::open_as_it_is(&file, &open::KIND)?);
+        }
         let opened = sqlite::open(&file, &open::KIND).or_else(|error| {
             if self.moved_aside(&error) { sqlite::open(&file, &open::KIND) } else { Err(error) }
         });

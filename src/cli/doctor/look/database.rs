@@ -77,7 +77,9 @@ fn state(path: &Path, mark: Mark) -> State {
         Err(Error::Foreign(_)) => State::Foreign,
         // Whoever may not make the log's index beside the file cannot read it.
         Err(Error::Failed(Trouble::CannotOpen | Trouble::ReadOnly, _)) if !is_root() => State::Denied,
-        Err(e @ (Error::CannotOpen(..) | Error::Failed(..))) => State::Fails(e.to_string()),
+        Err(e @ (Error::Older { .. } | Error::CannotOpen(..) | Error::Failed(..))) => {
+            State::Fails(e.to_string())
+        }
     }
 }
 
