@@ -9,8 +9,11 @@ use super::{
     stored::write,
 };
 use crate::{
-    decision::Verdict,
-    lookup::greylist::{Greylisted, Wait},
+    decision::{Verdict, action::Amendment},
+    lookup::{
+        Lookup,
+        greylist::{Greylisted, Wait},
+    },
     request::{
         envelope::{Envelope, Path},
         session::Session,
@@ -119,7 +122,7 @@ impl Sheet {
                 _ => None,
             },
             record: Some(numbers),
-            secrets: if secrets { record.secrets().map(str::to_owned).collect() } else { Vec::new() },
+            secrets: if secrets { record.secrets() } else { Vec::new() },
             text,
             ends,
         }
@@ -165,13 +168,39 @@ impl Sheet {
 }
 
 impl Record<'_> {
-    /// What addresses and logins a record may name.
-    fn secrets(&self) -> impl Iterator<Item = &str> {
+    /// What addresses and logins a record may name: also in the forms in which tables and the greylist ask for them, and
+    /// those of recipients that the message does not go to.
+    fn secrets(&self) -> Vec<String> {
         let paths = self.envelope.sender.iter().chain(self.recipient);
-        let addresses = paths.flat_map(|path| [&path.address.typed, &path.address.rewritten]);
-        let login = self.session.login.as_ref().map(|login| &login.name);
-        addresses.chain(&self.envelope.auth_author).chain(login).map(String::as_str)
+        let mut all: Vec<String> = paths
+            .flat_map(|path| {
+                [path.address.typed.as_str(), &path.address.rewritten, &path.address.internal()]
+                    .map(str::to_owned)
+            })
+            .collect();
+        for amendment in &self.decision.amendments {
+            if let Amendment::DeleteRecipient { address, .. } = amendment {
+                all.push(address.trim_matches(['<', '>']).to_owned());
+            }
+        }
+        let without: Vec<String> = all.iter().flat_map(|address| without_extensions(address)).collect();
+        all.extend(without);
+        for looked in self.decision.steps.iter().flat_map(|step| &step.lookups) {
+            if let Lookup::Greylist(asked) = &looked.lookup {
+                all.extend([&asked.sender, &asked.recipient, &asked.correspondent].map(String::clone));
+            }
+        }
+        all.extend(self.envelope.auth_author.clone());
+        all.extend(self.session.login.as_ref().map(|login| login.name.clone()));
+        all
     }
+}
+
+/// The address with less and less of its local part, cut at whatever may be a delimiter of extensions.
+fn without_extensions(address: &str) -> impl Iterator<Item = String> {
+    let (local, domain) = address.rsplit_once('@').unwrap_or(("", ""));
+    let cuts = local.char_indices().filter(|(at, c)| *at > 0 && !c.is_alphanumeric() && *c != '.');
+    cuts.map(move |(at, _)| format!("{}@{domain}", &local[..at]))
 }
 
 /// A sheet that is being written.
