@@ -7,8 +7,11 @@ use std::{
     time::Duration,
 };
 
-/// How many records may wait: a second of more than any server decides, some 20 MiB at most.
+/// How many records may wait: a second of more than any server decides, some 20 MiB as they usually are.
 const LIMIT: usize = 16_384;
+
+/// How many bytes of text they may have: whoever writes long names and addresses shall not fill the memory.
+const BYTES: usize = 32 << 20;
 
 /// With so many the writer does not wait for more. Each commit writes some pages again that the one before has begun.
 const GROUP: usize = 1_024;
@@ -29,17 +32,25 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     sheets: Vec<Sheet>,
+    bytes: usize,
     closed: bool,
     ended: bool,
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.sheets.len() >= LIMIT || self.bytes >= BYTES
+    }
 }
 
 impl Queue {
     /// Puts a record in; false if there is no room.
     pub(super) fn push(&self, sheet: Sheet) -> bool {
         let mut state = self.lock();
-        if state.sheets.len() >= LIMIT || state.closed {
+        if state.is_full() || state.closed {
             return false;
         }
+        state.bytes += sheet.bytes();
         state.sheets.push(sheet);
         let count = state.sheets.len();
         drop(state);
@@ -63,12 +74,13 @@ impl Queue {
             waited.unwrap_or_else(PoisonError::into_inner).0
         };
         mem::swap(&mut state.sheets, into);
+        state.bytes = 0;
         state.closed
     }
 
     /// Whether there is no room.
     pub(super) fn is_full(&self) -> bool {
-        self.len() >= LIMIT
+        self.lock().is_full()
     }
 
     /// How many wait.
@@ -102,5 +114,21 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_fill_the_queue_before_their_number_does() {
+        let queue = Queue::default();
+        let long = || Sheet::of_text("x".repeat(1 << 20));
+        assert_eq!((0..100).filter(|_| queue.push(long())).count(), 32);
+        assert!(queue.is_full());
+        let mut taken = Vec::new();
+        queue.take(&mut taken, Duration::ZERO);
+        assert_eq!((taken.len(), queue.push(long())), (32, true));
     }
 }

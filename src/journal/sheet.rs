@@ -147,6 +147,11 @@ impl Sheet {
         }
     }
 
+    /// The bytes of its text.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.capacity() + self.secrets.iter().map(String::capacity).sum::<usize>()
+    }
+
     /// A column; `None` for NULL.
     pub(super) fn column(&self, column: Column) -> Option<&str> {
         let at = column as usize;
@@ -164,6 +169,13 @@ impl Sheet {
             numbers.steps.iter().map(|(entry, end)| (*entry, text(mem::replace(&mut at, *end), *end)));
         let steps = steps.collect();
         Parts { head, steps, tail: self.text.get(index(at)..).unwrap_or_default() }
+    }
+}
+
+#[cfg(test)]
+impl Sheet {
+    pub(super) fn of_text(text: String) -> Self {
+        Self { text, ..Self::default() }
     }
 }
 
