@@ -305,3 +305,26 @@ fn without_memory_for_containers_they_are_said_to_be_unreadable() {
     let facts = walker.finish();
     assert_eq!(facts.banned(0).unwrap().reason, Reason::Archive(Unreadable::Limit));
 }
+
+#[test]
+fn where_a_gzip_member_ends_does_not_depend_on_the_pieces() {
+    // The first is no container, which 512 bytes of it tell; whatever comes then is more of the same file.
+    for length in [500, 511, 512, 513, 2_000, 9_000] {
+        let file = [gzip(None, &vec![b'x'; length]), gzip(Some("a.exe"), b"MZ")].concat();
+        let message = message("a.gz", &file);
+        let pieces = |length: usize| {
+            let rules = NameRules { archives: Treatment::Reject, ..NameRules::minimal() };
+            let watch = Watch { rules: vec![Arc::new(rules)], keep_tree: true, ..Watch::default() };
+            let mut walker = Walker::new(Arc::new(watch), Budget::new(4 << 20));
+            for piece in message.chunks(length) {
+                walker.raw(piece);
+            }
+            walker.finish()
+        };
+        let whole = pieces(usize::MAX);
+        for piece in [1, 2, 7, 64, 1_000] {
+            assert_eq!(pieces(piece), whole, "{length} bytes in pieces of {piece}");
+        }
+        assert_eq!(!whole.findings[0].is_empty(), length < 512, "{length}");
+    }
+}

@@ -42,6 +42,9 @@ impl Gzip {
             } else if let Some(inflate) = &mut self.inflate {
                 let taken = inflate.feed(rest, record);
                 if inflate.has_ended() {
+                    // Where a member ends that was not read to its end nobody knows. What comes behind it is, for
+                    // gzip(1), more of the same file, whose name is that of the first member.
+                    self.done = !inflate.is_whole();
                     self.inflate = None;
                     self.trailer = 8;
                 }

@@ -18,6 +18,7 @@ pub(in super::super) struct Inflate {
     state: Option<Idle>,
     content: Box<Content>,
     ended: bool,
+    whole: bool,
 }
 
 /// The state of an inflation that is not needed now; to make one costs more than many members are long.
@@ -52,7 +53,7 @@ impl Inflate {
             Some(idle) => idle.state.reset_as(MinReset),
             None => record.unreadable(Unreadable::Limit),
         }
-        idle.map(|idle| Self { state: Some(idle), content: Box::new(content), ended: false })
+        idle.map(|idle| Self { state: Some(idle), content: Box::new(content), ended: false, whole: false })
     }
 
     pub(super) fn held(&self) -> usize {
@@ -62,6 +63,11 @@ impl Inflate {
     /// Whether the stream has come to its end, or can go no further.
     pub(super) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Whether all of it was wanted, up to its end: only then is it known where that is, however the bytes came.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// Inflates the next bytes; how many belonged to the stream.
@@ -79,8 +85,10 @@ impl Inflate {
                 self.ended = true;
             }
             self.content.feed(inflated, record);
+            let settled = self.content.is_settled();
             match result.status {
-                Ok(MZStatus::StreamEnd) | Ok(MZStatus::NeedDict) => self.ended = true,
+                Ok(MZStatus::StreamEnd) => (self.ended, self.whole) = (true, !settled),
+                Ok(MZStatus::NeedDict) => self.ended = true,
                 Ok(MZStatus::Ok) if result.bytes_written == 0 && result.bytes_consumed == 0 => break,
                 Ok(MZStatus::Ok) => {}
                 // It wants more bytes than there are now.
@@ -88,7 +96,7 @@ impl Inflate {
                 Err(_) => self.ended = true,
             }
             // What comes out of a member that is no container is not wanted.
-            self.ended |= self.content.is_settled();
+            self.ended |= settled;
         }
         if self.ended {
             self.end(record);
