@@ -20,6 +20,7 @@ mod report;
 mod restrictions;
 mod run;
 mod scan;
+mod span;
 mod status;
 mod why;
 

@@ -3,10 +3,10 @@
 
 use super::{Context, counted, json, list::until};
 use crate::{
-    cli::{Exit, Failure, columns},
+    cli::{Exit, Failure, columns, span::span},
     smtp::text::escaped,
     store::{Exemption, ExemptionKind, GreylistStore},
-    time::{Timestamp, parse_duration},
+    time::Timestamp,
 };
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) struct Open {
     /// The recipient's address, or a domain
     address: String,
     /// For how long
-    #[arg(value_name = "TIME", value_parser = parse_duration)]
+    #[arg(value_name = "TIME", value_parser = span)]
     time: Duration,
     #[command(flatten)]
     why: Why,

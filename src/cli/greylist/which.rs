@@ -1,9 +1,9 @@
 //! Which rows of the greylist a command is about.
 
 use crate::{
-    cli::{Exit, Failure},
+    cli::{Exit, Failure, span::span},
     store::Filter,
-    time::{Timestamp, parse_duration},
+    time::Timestamp,
 };
 use clap::Args;
 use std::time::Duration;
@@ -21,10 +21,10 @@ pub(super) struct Which {
     #[arg(long, value_name = "ADDRESS")]
     recipient: Option<String>,
     /// Whose last attempt (column LAST) is longer ago, such as 1h
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     older: Option<Duration>,
     /// Whose last attempt (column LAST) is not so long ago, such as 2d
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     newer: Option<Duration>,
 }
 
