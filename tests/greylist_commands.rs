@@ -65,8 +65,47 @@ async fn recipients_are_exempted_listed_and_taken_back() {
         serde_json::from_str(&answer(&directory, &["exemptions", "--json"])).unwrap();
     assert_eq!(json[0]["kind"], "opt_in");
     assert_eq!((&json[0]["until"], &json[0]["value"]), (&serde_json::Value::Null, &"other.example".into()));
-    for wrong in ["", "@", "two words", "a\nb"] {
+    for wrong in ["", "@", "bob@", "two words", "a\nb", "m\u{fc}nchen..example"] {
         assert_eq!(command(&directory, "", &["opt-out", wrong]).0, Exit::Usage, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_exemption_of_a_domain_in_u_labels_is_one_of_its_a_labels() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    let to = |recipient: &str| Observation { recipient: recipient.to_owned(), ..now("a@x.example", 0) };
+    assert_eq!(say(&store, to("bob@xn--mnchen-3ya.example")).await, "New 240");
+    let cases: [(&[&str], &str); 3] = [
+        (&["opt-out", "M\u{fc}nchen.example"], "xn--mnchen-3ya.example is never greylisted\n"),
+        (&["opt-out", "@m\u{fc}nchen.example"], "xn--mnchen-3ya.example is never greylisted\n"),
+        (&["opt-out", "bob@m\u{fc}nchen.example"], "bob@xn--mnchen-3ya.example is never greylisted\n"),
+    ];
+    for (arguments, want) in cases {
+        assert_eq!(answer(&directory, arguments), want);
+        assert_eq!(say(&store, to("bob@xn--mnchen-3ya.example")).await, "Exempt");
+        assert!(answer(&directory, &["close", arguments[1]]).starts_with("1 exemption of "));
+    }
+    let open = answer(&directory, &["open", "m\u{fc}nchen.example", "30m"]);
+    assert!(open.starts_with("xn--mnchen-3ya.example is open until "), "{open}");
+    assert!(
+        answer(&directory, &["opt-in", "m\u{fc}nchen.example"]).starts_with("xn--mnchen-3ya.example is ")
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_no_mail_can_have_is_refused() {
+    let directory = Directory::new();
+    say(&sqlite(&directory), now("a@x.example", 0)).await;
+    let local = |length: usize| format!("{}@example.org", "x".repeat(length));
+    assert_eq!(command(&directory, "", &["opt-out", &local(64)]).0, Exit::Success);
+    let long = format!("a@{}example.org", "example.".repeat(32));
+    for (wrong, want) in
+        [(local(65), "a local part has at most 64 octets"), (long, "one has at most 254 octets")]
+    {
+        let (exit, out, err) = command(&directory, "", &["opt-out", &wrong]);
+        let want = format!("mailward: `{}` is no address: {want}\n", &wrong[..wrong.len().min(80)]);
+        assert_eq!((exit, out.as_str(), err), (Exit::Usage, "", want));
     }
 }
 
