@@ -14,7 +14,7 @@ use mailward::{
     config::settings,
     lookup::greylist::{Observation, Terms},
     store::{GreylistStore, sqlite::SqliteStore},
-    time::{Clock, SystemClock},
+    time::{Clock, SystemClock, Timestamp},
 };
 use std::{fmt::Write as _, sync::Arc};
 use support::{
@@ -207,4 +207,58 @@ async fn an_import_beside_a_daemon_leaves_nobody_without_an_answer() {
     assert!(answered > 1, "mails came meanwhile");
     let stats = store.stats().await.unwrap();
     assert_eq!(stats.waiting, 20_000 + u64::try_from(answered).unwrap());
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    assert_eq!(say(&store, now("a@liar.example", 0)).await, "New 240");
+    assert_eq!(say(&store, now("b@good.example", 0)).await, "New 240");
+    let known = |client: &str, sender_domain: &str, passes, hits| {
+        mailward::store::Record::Known(mailward::store::KnownClient {
+            client: client.to_owned(),
+            sender_domain: sender_domain.to_owned(),
+            passes,
+            last_pass: Timestamp(T),
+            first_seen: Timestamp(T),
+            last_seen: SystemClock.now(),
+            hits,
+            origin: "smtp".to_owned(),
+        })
+    };
+    let records = vec![
+        known("198.51.100.2", "", 2, 1),
+        known("198.51.100.3", "", 1, 1),
+        known("198.51.100.0/24", "example.net", 3, 2),
+        known("198.51.100.30", "", 2, 1),
+    ];
+    let ages = mailward::greylist::Settings::default().ages();
+    store.import(records, ages, SystemClock.now()).await.unwrap();
+    let shown = answer(&directory, &["show", "198.51.100.3"]).replace("seen 1s ago", "seen 0s ago");
+    let want = "198.51.100.3 is a known client for every sender\n    \
+                1 proven retry, the last Mon, 01 May 2006 00:00:00 +0000\n    \
+                last seen 0s ago, 1 mail passed by it, origin smtp\n\
+                198.51.100.0/24 is a known client for senders of example.net\n    \
+                3 proven retries, the last Mon, 01 May 2006 00:00:00 +0000\n    \
+                last seen 0s ago, 2 mails passed by it, origin smtp\n";
+    assert_eq!(shown, want);
+    assert_eq!(answer(&directory, &["show", "198.51.100.300"]), "nothing is known of it\n");
+    let liar = answer(&directory, &["show", "liar.example"]);
+    assert!(liar.starts_with("192.0.2.0/24 from <a@liar.example> to <to@rcpt.example>\n"), "{liar}");
+    assert!(liar.contains(" ago, deferred once, passed 0\n"), "{liar}");
+    assert_eq!(liar, answer(&directory, &["show", "@Liar.example"]));
+    assert_eq!(answer(&directory, &["forget", "--sender", "good.example"]), "1 row forgotten\n");
+    let refused: [(&[&str], &str); 2] = [
+        (
+            &["list", "--client", "999.1.1.1"],
+            "mailward: `999.1.1.1` is not an address or network: write one such as 192.0.2.1, 192.0.2.0/24 or \
+             ptr:example.org\n",
+        ),
+        (&["list", "--limit", "0"], "error: invalid value '0' for '--limit <NUMBER>'"),
+    ];
+    for (arguments, want) in refused {
+        let (exit, _, err) = command(&directory, "", arguments);
+        assert!(exit == Exit::Usage && err.starts_with(want), "{err}");
+    }
 }

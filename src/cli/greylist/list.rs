@@ -7,6 +7,7 @@ use crate::{
     store::{Filter, GreylistStore},
     time::Timestamp,
 };
+use clap::value_parser;
 use std::io::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -26,7 +27,7 @@ pub(super) struct Args {
     #[arg(long)]
     passed: bool,
     /// At most so many
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     limit: u32,
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let Context { store, now, out, .. } = context;
     let state = (args.waiting || args.passed).then_some(args.passed);
-    let filter = Filter { passed: state, limit: Some(args.limit), ..args.which.filter(*now) };
+    let filter = Filter { passed: state, limit: Some(args.limit), ..args.which.filter(*now)? };
     let rows = store.list(filter).await?;
     if context.json {
         return json(&rows, out);

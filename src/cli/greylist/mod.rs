@@ -4,6 +4,7 @@ mod change;
 mod exemptions;
 mod export;
 mod import;
+mod known;
 mod list;
 mod show;
 mod stats;
