@@ -1,7 +1,7 @@
 //! `mailward allow`: exemptions, made and removed whether the daemon runs or not. It is told, so that they are in force at
 //! once.
 
-use super::{Exit, Failure, control, span::span};
+use super::{Exit, Failure, control, readable, span::span};
 use crate::{
     allow::{self, Kind},
     config::{
@@ -99,6 +99,7 @@ fn kind(word: &str) -> Result<Kind, String> {
 /// A value that names nobody, a file that cannot be used, an exemption that is not there.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let path = allow_file();
+    readable("the exemptions' file", &path)?;
     let unusable = |error: sqlite::Error| Failure::database(path.display(), &error);
     let now = SystemClock.now();
     match &args.command {
