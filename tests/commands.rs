@@ -196,7 +196,7 @@ fn a_configuration_that_cannot_be_read_is_not_called_faulty() {
     }
     assert_eq!(run(&["status"]), (3, format!("mailward UNKNOWN - {why}\n")));
     fs::write(file, "nonsense = 1\n").unwrap();
-    let faulty = format!("mailward: {file} has faults: see `mailward check-config`\n");
+    let faulty = format!("mailward: {file} has faults: see `mailward check-config -c {file}`\n");
     assert_eq!(run(&["metrics"]), (78, faulty));
 }
 
