@@ -262,3 +262,16 @@ async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
         assert!(exit == Exit::Usage && err.starts_with(want), "{err}");
     }
 }
+
+#[tokio::test]
+async fn a_list_that_goes_to_a_program_is_not_cut() {
+    let directory = Directory::new();
+    let long = format!("{}@sender-with-a-long-name.example", "bounces-".repeat(7));
+    assert_eq!(say(&sqlite(&directory), now(&long, 0)).await, "New 240");
+    let list = answer(&directory, &["list"]);
+    let want = ["waits", "1", "192.0.2.0/24", &long, "to@rcpt.example"];
+    let row: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!([row[0], row[2], row[3], row[4], row[5]], want);
+    let head = list.lines().next().unwrap();
+    assert_eq!(head.find("RECIPIENT"), list.lines().nth(1).unwrap().find("to@rcpt.example"));
+}
