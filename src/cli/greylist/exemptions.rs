@@ -171,7 +171,8 @@ pub(super) async fn run(_: &Args, context: &mut Context<'_>) -> Result<(), Failu
     writeln!(context.out, "{:<9}{:<6}{:<width$}REASON", "KIND", "FOR", "RECIPIENT")?;
     for Exemption { kind, value, until: end, reason, .. } in &all {
         let left = end.map_or_else(|| "good".to_owned(), |end| until(context.now, end));
-        let (kind, value) = (kind.word(), escaped(value));
+        // As the command is called that made it.
+        let (kind, value) = (kind.word().replace('_', "-"), escaped(value));
         let line = format!("{kind:<9}{left:<6}{value:<width$}{}", escaped(reason));
         writeln!(context.out, "{}", line.trim_end())?;
     }
