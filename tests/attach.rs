@@ -122,10 +122,12 @@ fn postfix_is_attached_proved_and_detached_and_main_cf_is_as_before() {
     assert_eq!((code, text), (0, want));
     let (code, text) = stand.run(&["status"]);
     assert_eq!(code, 69);
-    assert!(
-        text.ends_with("mailward: no service of Postfix asks mailward\n  help: mailward postfix attach\n"),
-        "{text}"
+    let want = format!(
+        "mailward: no service of Postfix asks mailward\n  help: mailward postfix attach -c {} --config-dir {}\n",
+        stand.config.display(),
+        stand.postfix.directory().join("etc").display()
     );
+    assert!(text.ends_with(&want), "{text}");
 }
 
 #[test]

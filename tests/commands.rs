@@ -11,7 +11,7 @@ mod support;
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
     process::{Command, Stdio},
 };
@@ -174,4 +174,59 @@ fn metrics_are_printed_or_written_in_one_step_and_go_missing_with_the_daemon() {
     assert!(exit == 69 && said.starts_with("mailward: the daemon does not run ("), "{said}");
     assert!(!file.exists(), "old numbers do not stand still");
     fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_not_called_faulty() {
+    let directory = Directory::new();
+    let file = directory.path().join("nope.toml");
+    let file = file.to_str().unwrap();
+    let why = format!("{file} cannot be read: no such file or directory");
+    let refused = (78, format!("mailward: {why}\n"));
+    let run = |arguments: &[&str]| mailward(directory.path(), &[arguments, &["-c", file]].concat());
+    for arguments in [
+        &["greylist", "list"][..],
+        &["metrics"],
+        &["postfix", "status"],
+        &["explain", "--client", "192.0.2.1"],
+        &["report"],
+        &["why", "192.0.2.1"],
+    ] {
+        assert_eq!(run(arguments), refused, "{arguments:?}");
+    }
+    assert_eq!(run(&["status"]), (3, format!("mailward UNKNOWN - {why}\n")));
+    fs::write(file, "nonsense = 1\n").unwrap();
+    let faulty = format!("mailward: {file} has faults: see `mailward check-config -c {file}`\n");
+    assert_eq!(run(&["metrics"]), (78, faulty));
+}
+
+#[test]
+fn whoever_may_not_look_hears_so_and_whom_to_ask_as() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!(
+            "SKIPPED whoever_may_not_look_hears_so_and_whom_to_ask_as: only root can become somebody else"
+        );
+        return;
+    }
+    let directory = Directory::new();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let config = directory.file("mailward.toml", "[restrictions]\nrecipient = ['greylist']\n");
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    let state = directory.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o750)).unwrap();
+    let config = config.to_str().unwrap();
+    for (arguments, what, file) in [
+        (&["greylist", "list", "-c", config][..], "the greylist", "greylist.db"),
+        (&["allow", "list"], "the exemptions' file", "allow.db"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailward"));
+        command.args(arguments).env("STATE_DIRECTORY", &state).uid(65_534).gid(65_534);
+        let output = command.output().unwrap();
+        let want = format!(
+            "mailward: {what} {} cannot be read: permission denied: ask as root or as a member of its group\n",
+            state.join(file).display()
+        );
+        assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(74), want));
+    }
 }

@@ -222,7 +222,7 @@ fn a_socket_that_postfix_cannot_reach_fails_with_the_reason() {
     let said = stand.ask(daemon.directory());
     assert_eq!(said.code, 2);
     said.has("note postfix: SMTP, chroot=yes: not filtered, smtpd_milters =");
-    said.has("FAIL postfix: no service asks mailward: mail is not filtered / mailward postfix attach --config-dir ETC");
+    said.has("FAIL postfix: no service asks mailward: mail is not filtered / mailward postfix attach -c STATE/mailward.toml --config-dir ETC");
 
     stand.set(ATTACHED);
     let said = stand.ask(daemon.directory());

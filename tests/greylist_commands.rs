@@ -14,7 +14,7 @@ use mailward::{
     config::settings,
     lookup::greylist::{Observation, Terms},
     store::{GreylistStore, sqlite::SqliteStore},
-    time::{Clock, SystemClock},
+    time::{Clock, SystemClock, Timestamp},
 };
 use rusqlite::Connection;
 use std::{fmt::Write as _, fs, sync::Arc};
@@ -80,8 +80,8 @@ async fn recipients_are_exempted_listed_and_taken_back() {
     assert_eq!(answer(&directory, &["opt-in", "other.example", "--reason", "asked for it"]), opted_in);
     let table = "KIND     FOR   RECIPIENT       REASON\n\
                  open     29m   to@rcpt.example a\\u{1b}[2J code\n\
-                 opt_in   good  other.example   asked for it\n\
-                 opt_out  good  rcpt.example\n";
+                 opt-in   good  other.example   asked for it\n\
+                 opt-out  good  rcpt.example\n";
     assert_eq!(answer(&directory, &["exemptions"]).replace("30m", "29m"), table);
     assert_eq!(say(&store, now("b@y.example", 0)).await, "Exempt");
     assert_eq!(
@@ -96,8 +96,47 @@ async fn recipients_are_exempted_listed_and_taken_back() {
         serde_json::from_str(&answer(&directory, &["exemptions", "--json"])).unwrap();
     assert_eq!(json[0]["kind"], "opt_in");
     assert_eq!((&json[0]["until"], &json[0]["value"]), (&serde_json::Value::Null, &"other.example".into()));
-    for wrong in ["", "@", "two words", "a\nb"] {
+    for wrong in ["", "@", "bob@", "two words", "a\nb", "m\u{fc}nchen..example"] {
         assert_eq!(command(&directory, "", &["opt-out", wrong]).0, Exit::Usage, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_exemption_of_a_domain_in_u_labels_is_one_of_its_a_labels() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    let to = |recipient: &str| Observation { recipient: recipient.to_owned(), ..now("a@x.example", 0) };
+    assert_eq!(say(&store, to("bob@xn--mnchen-3ya.example")).await, "New 240");
+    let cases: [(&[&str], &str); 3] = [
+        (&["opt-out", "M\u{fc}nchen.example"], "xn--mnchen-3ya.example is never greylisted\n"),
+        (&["opt-out", "@m\u{fc}nchen.example"], "xn--mnchen-3ya.example is never greylisted\n"),
+        (&["opt-out", "bob@m\u{fc}nchen.example"], "bob@xn--mnchen-3ya.example is never greylisted\n"),
+    ];
+    for (arguments, want) in cases {
+        assert_eq!(answer(&directory, arguments), want);
+        assert_eq!(say(&store, to("bob@xn--mnchen-3ya.example")).await, "Exempt");
+        assert!(answer(&directory, &["close", arguments[1]]).starts_with("1 exemption of "));
+    }
+    let open = answer(&directory, &["open", "m\u{fc}nchen.example", "30m"]);
+    assert!(open.starts_with("xn--mnchen-3ya.example is open until "), "{open}");
+    assert!(
+        answer(&directory, &["opt-in", "m\u{fc}nchen.example"]).starts_with("xn--mnchen-3ya.example is ")
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_no_mail_can_have_is_refused() {
+    let directory = Directory::new();
+    say(&sqlite(&directory), now("a@x.example", 0)).await;
+    let local = |length: usize| format!("{}@example.org", "x".repeat(length));
+    assert_eq!(command(&directory, "", &["opt-out", &local(64)]).0, Exit::Success);
+    let long = format!("a@{}example.org", "example.".repeat(32));
+    for (wrong, want) in
+        [(local(65), "a local part has at most 64 octets"), (long, "one has at most 254 octets")]
+    {
+        let (exit, out, err) = command(&directory, "", &["opt-out", &wrong]);
+        let want = format!("mailward: `{}` is no address: {want}\n", &wrong[..wrong.len().min(80)]);
+        assert_eq!((exit, out.as_str(), err), (Exit::Usage, "", want));
     }
 }
 
@@ -199,4 +238,71 @@ async fn an_import_beside_a_daemon_leaves_nobody_without_an_answer() {
     assert!(answered > 1, "mails came meanwhile");
     let stats = store.stats().await.unwrap();
     assert_eq!(stats.waiting, 20_000 + u64::try_from(answered).unwrap());
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    assert_eq!(say(&store, now("a@liar.example", 0)).await, "New 240");
+    assert_eq!(say(&store, now("b@good.example", 0)).await, "New 240");
+    let known = |client: &str, sender_domain: &str, passes, hits| {
+        mailward::store::Record::Known(mailward::store::KnownClient {
+            client: client.to_owned(),
+            sender_domain: sender_domain.to_owned(),
+            passes,
+            last_pass: Timestamp(T),
+            first_seen: Timestamp(T),
+            last_seen: SystemClock.now(),
+            hits,
+            origin: "smtp".to_owned(),
+        })
+    };
+    let records = vec![
+        known("198.51.100.2", "", 2, 1),
+        known("198.51.100.3", "", 1, 1),
+        known("198.51.100.0/24", "example.net", 3, 2),
+        known("198.51.100.30", "", 2, 1),
+    ];
+    let ages = mailward::greylist::Settings::default().ages();
+    store.import(records, ages, SystemClock.now()).await.unwrap();
+    let shown = answer(&directory, &["show", "198.51.100.3"]).replace("seen 1s ago", "seen 0s ago");
+    let want = "198.51.100.3 is a known client for every sender\n    \
+                1 proven retry, the last Mon, 01 May 2006 00:00:00 +0000\n    \
+                last seen 0s ago, 1 mail passed by it, origin smtp\n\
+                198.51.100.0/24 is a known client for senders of example.net\n    \
+                3 proven retries, the last Mon, 01 May 2006 00:00:00 +0000\n    \
+                last seen 0s ago, 2 mails passed by it, origin smtp\n";
+    assert_eq!(shown, want);
+    assert_eq!(answer(&directory, &["show", "198.51.100.300"]), "nothing is known of it\n");
+    let liar = answer(&directory, &["show", "liar.example"]);
+    assert!(liar.starts_with("192.0.2.0/24 from <a@liar.example> to <to@rcpt.example>\n"), "{liar}");
+    assert!(liar.contains(" ago, deferred once, passed 0\n"), "{liar}");
+    assert_eq!(liar, answer(&directory, &["show", "@Liar.example"]));
+    assert_eq!(answer(&directory, &["forget", "--sender", "good.example"]), "1 row forgotten\n");
+    let refused: [(&[&str], &str); 2] = [
+        (
+            &["list", "--client", "999.1.1.1"],
+            "mailward: `999.1.1.1` is not an address or network: write one such as 192.0.2.1, 192.0.2.0/24 or \
+             ptr:example.org\n",
+        ),
+        (&["list", "--limit", "0"], "error: invalid value '0' for '--limit <NUMBER>'"),
+    ];
+    for (arguments, want) in refused {
+        let (exit, _, err) = command(&directory, "", arguments);
+        assert!(exit == Exit::Usage && err.starts_with(want), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_goes_to_a_program_is_not_cut() {
+    let directory = Directory::new();
+    let long = format!("{}@sender-with-a-long-name.example", "bounces-".repeat(7));
+    assert_eq!(say(&sqlite(&directory), now(&long, 0)).await, "New 240");
+    let list = answer(&directory, &["list"]);
+    let want = ["waits", "1", "192.0.2.0/24", &long, "to@rcpt.example"];
+    let row: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!([row[0], row[2], row[3], row[4], row[5]], want);
+    let head = list.lines().next().unwrap();
+    assert_eq!(head.find("RECIPIENT"), list.lines().nth(1).unwrap().find("to@rcpt.example"));
 }

@@ -85,7 +85,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "sqlgrey",
         file: "sqlgrey.sql",
-        says: "sqlgrey: 3 rows and 2 known clients, 1 entries of no use, 1 faulty\n",
+        says: "sqlgrey: 3 rows and 2 known clients, 1 entry of no use, 1 faulty\n",
         faults: &["connect, row 4: `192.0` is no address and no network"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-100,-100,,1,0,,,import:sqlgrey",
@@ -99,7 +99,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "sqlgrey",
         file: "sqlgrey-from_awl.csv",
-        says: "sqlgrey: 0 rows and 1 known clients, 0 entries of no use, 0 faulty\n",
+        says: "sqlgrey: 0 rows and 1 known client, 0 entries of no use, 0 faulty\n",
         faults: &[],
         rows: &[],
         known: &["192.0.2.0/24,y.example,1,-3600,-90000,-3600,0,import:sqlgrey"],
@@ -107,7 +107,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "milter-greylist",
         file: "milter-greylist.db",
-        says: "milter-greylist: 3 rows and 1 known clients, 1 entries of no use, 2 faulty\n",
+        says: "milter-greylist: 3 rows and 1 known client, 1 entry of no use, 2 faulty\n",
         faults: &["line 18: `soon` is no time in Unix seconds", "line 19: it has no sender in brackets"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-300,-300,,1,0,192.0.2.1,,import:milter-greylist",
@@ -133,7 +133,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "spamd",
         file: "spamdb.txt",
-        says: "spamd: 2 rows and 1 known clients, 2 entries of no use, 2 faulty\n",
+        says: "spamd: 2 rows and 1 known client, 2 entries of no use, 2 faulty\n",
         faults: &["line 4: `not an address` is no address", "line 7: it is no line of spamdb"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-100,-100,,1,0,192.0.2.1,,import:spamd",
@@ -159,7 +159,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "milter-greylist",
         file: "written/milter-greylist.db",
-        says: "milter-greylist: 3 rows and 1 known clients, 0 entries of no use, 0 faulty\n",
+        says: "milter-greylist: 3 rows and 1 known client, 0 entries of no use, 0 faulty\n",
         faults: &[],
         rows: &[
             "192.0.2.0/24,bob@x.example,rcpt1425@example.org,-2402,-2402,,1,0,192.0.2.1,,import:milter-greylist",
@@ -171,7 +171,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "sqlgrey",
         file: "written/sqlgrey.sql",
-        says: "sqlgrey: 3 rows and 2 known clients, 1 entries of no use, 0 faulty\n",
+        says: "sqlgrey: 3 rows and 2 known clients, 1 entry of no use, 0 faulty\n",
         faults: &[],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-664,-664,,1,0,,,import:sqlgrey",
@@ -224,9 +224,9 @@ async fn every_format_is_taken_over_once() {
         assert_eq!(exported(&directory, now, true), case.known, "{}", case.file);
         let all = case.rows.len() + case.known.len();
         let expired = second.rsplit_once(", ").unwrap().1;
-        assert!(second.starts_with(&format!("{all} new, 0 made")), "{second}");
+        assert!(second.starts_with(&format!("{all} new, 0 better")), "{second}");
         let (_, again, _) = command(&directory, "", &["import", case.from, &file]);
-        let want = format!("0 new, 0 made what was there better, {all} changed nothing, {expired}");
+        let want = format!("0 new, 0 better than what was there, {all} changed nothing, {expired}");
         assert_eq!(again.split_once('\n').unwrap().1, want);
         assert_eq!(exported(&directory, now, false), case.rows);
     }
@@ -313,7 +313,7 @@ async fn broken_databases_do_no_harm() {
     let now = SystemClock.now().0;
     let (key, value) = (item("192.0.2.0/a@x.example/to@rcpt.example"), item(&format!("{now},{now}")));
     let key_text = b"192.0.2.0/a@x.example/to@rcpt.example";
-    let good = "1 rows and 0 known clients, 0 entries of no use, 0 faulty";
+    let good = "1 row and 0 known clients, 0 entries of no use, 0 faulty";
     let faulty = "nothing in it could be read as postgrey";
     let cases = [
         ("a leaf", btree(&[&key, &value], b""), good),

@@ -1,7 +1,7 @@
 //! `mailward allow`: exemptions, made and removed whether the daemon runs or not. It is told, so that they are in force at
 //! once.
 
-use super::{Exit, Failure, control};
+use super::{Exit, Failure, control, readable, span::span};
 use crate::{
     allow::{self, Kind},
     config::{
@@ -12,7 +12,7 @@ use crate::{
     smtp::text::escaped,
     sqlite,
     store::allow::{AllowFile, Allowed},
-    time::{Clock, SystemClock, Timestamp, parse_duration},
+    time::{Clock, SystemClock, Timestamp},
 };
 use clap::{Args as ClapArgs, Subcommand};
 use std::{env, io::Write, path::PathBuf, time::Duration};
@@ -67,7 +67,7 @@ enum Command {
         #[arg(long, default_value = "")]
         reason: String,
         /// For how long, such as 12h or 30d; without it for good
-        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        #[arg(long, value_name = "TIME", value_parser = span)]
         expires: Option<Duration>,
         /// Who wants it; by default who called sudo, or the login name
         #[arg(long)]
@@ -77,7 +77,7 @@ enum Command {
     #[command(after_help = "Example:\n  mailward allow list --unused 180d")]
     List {
         /// Only those that nobody needed for so long
-        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        #[arg(long, value_name = "TIME", value_parser = span)]
         unused: Option<Duration>,
     },
     /// Remove an exemption by its number, or by kind and value
@@ -99,6 +99,7 @@ fn kind(word: &str) -> Result<Kind, String> {
 /// A value that names nobody, a file that cannot be used, an exemption that is not there.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let path = allow_file();
+    readable("the exemptions' file", &path)?;
     let unusable = |error: sqlite::Error| Failure::database(path.display(), &error);
     let now = SystemClock.now();
     match &args.command {

@@ -20,14 +20,20 @@ mod report;
 mod restrictions;
 mod run;
 mod scan;
+mod span;
 mod status;
 mod why;
 
 use crate::sqlite;
 use clap::{Parser, Subcommand};
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
+};
 use std::{
     fmt::{Display, Write as _},
     io::{self, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -126,6 +132,21 @@ impl Failure {
         };
         Self::Says(exit, format!("{what}: {error}"))
     }
+}
+
+/// Says what SQLite says less clearly: that whoever asks may not look into a file of the daemon's.
+///
+/// # Errors
+/// When the file is there, or may be, and is not to be read by this user.
+fn readable(what: &str, path: &Path) -> Result<(), Failure> {
+    // Not opened: SQLite's locks in this process would end when it is closed.
+    if access(path, Access::READ_OK) != Err(Errno::ACCESS) {
+        return Ok(());
+    }
+    let path = path.display();
+    let message =
+        format!("{what} {path} cannot be read: permission denied: ask as root or as a member of its group");
+    Err(Failure::Says(Exit::InputOutput, message))
 }
 
 impl From<io::Error> for Failure {

@@ -52,9 +52,11 @@ const MODE: Mode = Mode::from_raw_mode(0o2750);
 /// An unknown user, a directory that cannot be made or is somebody else's.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let source = Source::find(args.config.as_deref());
-    let Some(config) = source.load().config else {
+    let loaded = source.load();
+    let why = loaded.unread().unwrap_or("has faults").to_owned();
+    let Some(config) = loaded.config else {
         // The daemon itself says what is wrong, and ends so that systemd does not start it again and again.
-        return Ok(writeln!(out, "{source} has faults: nothing is prepared")?);
+        return Ok(writeln!(out, "{source} {why}: nothing is prepared")?);
     };
     let Socket::Unix { path, .. } = &config.socket else {
         return Ok(writeln!(out, "{} needs no directory", config.socket.name())?);

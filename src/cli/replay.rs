@@ -5,12 +5,13 @@ mod tally;
 
 use super::{
     Exit, Failure, ascii_json, columns, configured,
+    span::span,
     why::{self, date},
 };
 use crate::{
     config::source::Source,
     journal::read::Reader,
-    time::{Clock, SystemClock, parse_duration},
+    time::{Clock, SystemClock},
 };
 use again::Again;
 use clap::Args as ClapArgs;
@@ -46,7 +47,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// Only the last time, such as 7d
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     since: Option<Duration>,
     /// Print data as JSON
     #[arg(long)]

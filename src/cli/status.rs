@@ -1,7 +1,7 @@
 //! `mailward status`: asks the running daemon how it is, with the exit codes and, if wanted, the line of a monitoring
 //! plugin (Monitoring Plugins Development Guidelines).
 
-use super::{Exit, control, control::Unanswered, probe};
+use super::{Exit, configured, control, control::Unanswered, probe};
 use crate::{
     config::source::Source,
     server::{
@@ -114,8 +114,9 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> io::Result<Exit> {
 fn look(args: &Args) -> Report {
     let without = |level, problem| Report { level, problems: vec![problem], status: None };
     let source = Source::find(args.config.as_deref());
-    let Some(config) = source.load().config else {
-        return without(Level::Unknown, format!("{source} has faults: see `mailward check-config`"));
+    let mut loaded = source.load();
+    let Some(config) = loaded.config.take() else {
+        return without(Level::Unknown, configured::refusal(&source, &loaded));
     };
     let Some(path) = config.control_socket.located() else {
         return without(Level::Unknown, "control_socket is \"off\": nobody can be asked".to_owned());

@@ -45,6 +45,19 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// How the fault of a file begins of which nothing is known.
+const UNREAD: &str = "cannot be read";
+
+impl Loaded {
+    /// Why the file itself gave nothing, as `cannot be read: no such file or directory`; `None` if its text was read.
+    pub fn unread(&self) -> Option<&str> {
+        let [only] = self.diagnostics.as_slice() else { return None };
+        let fault = &only.fault;
+        let is_file = self.config.is_none() && fault.origin.line == 0 && fault.message.starts_with(UNREAD);
+        is_file.then_some(fault.message.as_str())
+    }
+}
+
 /// The shipped policy: what `run` uses when there is no file. It reads no other file.
 pub fn builtin() -> &'static str {
     include_str!("../../conf/mailward.toml")
@@ -57,7 +70,7 @@ pub fn load(path: &Path) -> Loaded {
     match files::read(path, files::CONFIG_LIMIT) {
         Ok(text) => parse(&name, &text, &mut files),
         Err(reason) => {
-            let fault = Fault::error(&Origin::new(name, 0, 0), 1, format!("cannot be read: {reason}"));
+            let fault = Fault::error(&Origin::new(name, 0, 0), 1, format!("{UNREAD}: {reason}"));
             Loaded { config: None, diagnostics: vec![Diagnostic::new(fault, None)] }
         }
     }

@@ -14,6 +14,7 @@ use crate::{
         Request,
         session::{Client, NameStatus},
     },
+    smtp::address::with_a_labels,
     time::Timestamp,
 };
 use identity::Prefixes;
@@ -178,7 +179,7 @@ impl Settings {
             clients: domain.into_iter().chain([network.clone()]).collect(),
             network,
             sender: bounded(&sender),
-            recipient: bounded(&recipient),
+            recipient: bounded(&with_a_labels(&recipient)),
             vouchers,
             address: address.to_string(),
             name: if verified { bounded(&client.identity.name) } else { String::new() },
@@ -206,7 +207,7 @@ pub fn outgoing(sender: &str, recipients: &[String], now: Timestamp) -> Option<O
         !local.is_empty() && !["unsubscribe", "unsub", "leave"].iter().any(|word| local.contains(word))
     };
     let remote: Vec<String> = recipients.iter().filter(person).map(|address| bounded(address)).collect();
-    (!remote.is_empty()).then(|| Outgoing { local: bounded(sender), remote, now })
+    (!remote.is_empty()).then(|| Outgoing { local: bounded(&with_a_labels(sender)), remote, now })
 }
 
 /// The domain of a client's verified name, if that name says who runs it.

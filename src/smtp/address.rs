@@ -69,6 +69,20 @@ pub fn without_route(argument: &str) -> String {
     strip_route(&strip_comments(strip_brackets(argument.trim()))).to_owned()
 }
 
+/// An address, or a domain alone, with its domain in A-labels: the one form of a key, whichever of both an MTA is given. A
+/// domain that cannot be converted stays as it is.
+pub fn with_a_labels(address: &str) -> Cow<'_, str> {
+    if address.is_ascii() {
+        return Cow::Borrowed(address);
+    }
+    let start = address.rfind('@').map_or(0, |at| at + 1);
+    let (local, name) = address.split_at(start);
+    match domain::Domain::for_query(name) {
+        Some(domain) if !name.is_ascii() => Cow::Owned(format!("{local}{domain}")),
+        Some(_) | None => Cow::Borrowed(address),
+    }
+}
+
 /// `<user@domain>` without its brackets. Postfix also lets addresses without brackets pass.
 fn strip_brackets(argument: &str) -> &str {
     let inner = argument.strip_prefix('<').unwrap_or(argument);
@@ -234,6 +248,21 @@ fn strip_extension<'a>(local: &'a str, delimiters: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_domain_is_converted_and_a_local_part_is_not() {
+        let cases = [
+            ("bob@m\u{fc}nchen.example", "bob@xn--mnchen-3ya.example"),
+            ("m\u{fc}nchen.example", "xn--mnchen-3ya.example"),
+            ("b\u{f6}b@m\u{fc}nchen.example", "b\u{f6}b@xn--mnchen-3ya.example"),
+            ("b\u{f6}b@example.org", "b\u{f6}b@example.org"),
+            ("bob@m\u{fc}nchen..example", "bob@m\u{fc}nchen..example"),
+            ("Bob@Example.org", "Bob@Example.org"),
+        ];
+        for (address, want) in cases {
+            assert_eq!(with_a_labels(address), want);
+        }
+    }
 
     #[test]
     fn addresses_are_read_as_postfix_reads_them() {

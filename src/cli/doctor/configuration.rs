@@ -1,13 +1,16 @@
 //! The configuration: what check-config finds, and whether the daemon serves what is on the disk.
 
 use super::finding::{Finding, Level};
-use crate::{config::diagnostic::Diagnostic, server::status::Configuration};
+use crate::{cli::configured::quoted, config::diagnostic::Diagnostic, server::status::Configuration};
+use std::path::Path;
 
 /// What is known of it.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
     /// Where it comes from.
     pub(super) source: String,
+    /// The command that shows its faults.
+    pub(super) check: String,
     /// What check-config finds.
     pub(super) diagnostics: &'a [Diagnostic],
     /// Its digest; `None` if it has errors.
@@ -20,7 +23,8 @@ const SUBJECT: &str = "config";
 
 /// Judges it.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = facts.diagnostics.iter().map(fault).collect();
+    let mut findings: Vec<Finding> =
+        facts.diagnostics.iter().map(|diagnostic| fault(diagnostic, &facts.check)).collect();
     let in_force = facts.running.is_some_and(|running| Some(running.digest.as_str()) == facts.digest);
     if facts.digest.is_some() {
         let state = if in_force { "loads, and is in force" } else { "loads" };
@@ -37,13 +41,15 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     findings
 }
 
-fn fault(diagnostic: &Diagnostic) -> Finding {
+fn fault(diagnostic: &Diagnostic, check: &str) -> Finding {
     let level = if diagnostic.is_error() { Level::Fail } else { Level::Warn };
     let fault = &diagnostic.fault;
     let finding = Finding::new(level, SUBJECT, format!("{}: {}", fault.origin, fault.message));
     match &fault.help {
         Some(help) => finding.fix(help),
-        None => finding.fix("`mailward check-config` shows the line"),
+        // A file that cannot be read.
+        None if fault.origin.line == 0 => finding,
+        None => finding.fix(format!("`{check}` shows the line")),
     }
 }
 
@@ -51,7 +57,7 @@ fn not_in_force(facts: &Facts<'_>, running: &Configuration) -> Finding {
     if running.source != facts.source {
         let text = format!("the daemon serves another one: {}", running.source);
         return Finding::new(Level::Warn, SUBJECT, text)
-            .fix(format!("look at that one: mailward doctor -c {}", running.source));
+            .fix(format!("look at that one: mailward doctor -c {}", quoted(Path::new(&running.source))));
     }
     let text = format!("it, or a table of it, changed since it was loaded {}", running.loaded.rfc5322());
     Finding::new(Level::Warn, SUBJECT, text).fix("systemctl reload mailward")
@@ -106,13 +112,24 @@ mod tests {
             ),
         ];
         for (digest, running, want) in cases {
-            let facts = Facts { source: "f".to_owned(), diagnostics: &[], digest, running: running.as_ref() };
+            let facts = Facts {
+                source: "f".to_owned(),
+                check: String::new(),
+                diagnostics: &[],
+                digest,
+                running: running.as_ref(),
+            };
             assert_eq!(said(&check(&facts)), want);
         }
         let text = "[restrictions]\nhelo = ['reject_unknown_hlo_hostname']\n";
         let loaded = parse("f", text, &mut Disk { base: "".into() });
-        let facts =
-            Facts { source: "f".to_owned(), diagnostics: &loaded.diagnostics, digest: None, running: None };
+        let facts = Facts {
+            source: "f".to_owned(),
+            check: String::new(),
+            diagnostics: &loaded.diagnostics,
+            digest: None,
+            running: None,
+        };
         let found = said(&check(&facts));
         assert!(found.len() == 1 && found[0].starts_with("FAIL f:2: unknown restriction"), "{found:?}");
         assert!(found[0].contains(" / "), "{found:?}");

@@ -13,6 +13,8 @@ pub(super) struct Facts {
     pub(super) path: PathBuf,
     /// What it is recognised by.
     pub(super) mark: Mark,
+    /// Whether the daemon moves a corrupt one aside when it starts, and makes it anew.
+    pub(super) renewed: bool,
     /// What is found in it.
     pub(super) state: State,
     /// What the daemon says of it: whether it works.
@@ -62,6 +64,7 @@ const LITTLE: u64 = 1 << 30;
 const LONG_LOG: u64 = 256 << 20;
 
 const SUBJECT: &str = "database";
+const REPLACE: &str = "stop mailward, put back a copy or move the file away, start mailward";
 
 /// Judges it.
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
@@ -94,7 +97,11 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         State::Fails(why) => problem(
             Level::Fail,
             format!("cannot be read: {why}"),
-            "put back a copy, or restart mailward: a corrupt file is moved aside and made anew",
+            if facts.renewed {
+                "put back a copy, or restart mailward: a corrupt file is moved aside and made anew"
+            } else {
+                REPLACE
+            },
         ),
     }
     if facts.works == Some(false) {
@@ -149,11 +156,7 @@ fn contained(
 ) {
     match &contents.soundness {
         Soundness::Sound => {}
-        Soundness::Broken(why) => problem(
-            Level::Fail,
-            format!("is corrupt: {why}"),
-            "stop mailward, put back a copy or move the file away, start mailward",
-        ),
+        Soundness::Broken(why) => problem(Level::Fail, format!("is corrupt: {}", clause(why)), REPLACE),
         Soundness::Unknown => problem(
             Level::Note,
             "is too large to be checked in passing".to_owned(),
@@ -173,6 +176,17 @@ fn contained(
             format!("has a log of {}: a reader does not end", Bytes(log)),
             "look for a sqlite3 or a copy that hangs: fuser -v FILE",
         );
+    }
+}
+
+/// The first thing that PRAGMA quick_check says, without the names of SQLite's own functions:
+/// `*** in database main ***`, `Tree 2 page 2: btreeInitPage() returns error code 11`.
+fn clause(why: &str) -> String {
+    let mut lines = why.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty() && !line.starts_with("***")).unwrap_or("it is damaged");
+    match line.split_once(": ") {
+        Some((place, what)) if what.contains("()") => format!("{} cannot be read", place.to_lowercase()),
+        Some(_) | None => line.to_owned(),
     }
 }
 
@@ -216,6 +230,7 @@ mod tests {
             name: "the greylist",
             path: "/d/greylist.db".into(),
             mark: Mark { application_id: 1, schema: 2 },
+            renewed: true,
             state: sound(),
             works: Some(true),
             disk: Some(Disk { free: 41 << 30, read_only: false }),
@@ -237,6 +252,25 @@ mod tests {
         let want =
             "ok /d/greylist.db (the greylist) is not there: it is made when it is first needed, 41 GB free";
         assert_eq!(said(&check(&missing)), [want]);
+    }
+
+    #[test]
+    fn what_is_corrupt_is_said_in_words() {
+        let cases = [
+            (
+                "*** in database main ***\nTree 2 page 2: btreeInitPage() returns error code 11",
+                "tree 2 page 2 cannot be read",
+            ),
+            (
+                "*** in database main ***\nTree 2 page 2 cell 0: Rowid 1 out of order\nx",
+                "Tree 2 page 2 cell 0: Rowid 1 out of order",
+            ),
+            ("row 1 missing from index i", "row 1 missing from index i"),
+            ("", "it is damaged"),
+        ];
+        for (why, want) in cases {
+            assert_eq!(clause(why), want);
+        }
     }
 
     #[test]
@@ -285,6 +319,10 @@ mod tests {
             let matches = found.iter().zip(want).all(|(found, want)| found.starts_with(want));
             assert!(found.len() == want.len() && matches, "{found:?} {want:?}");
         }
+        let wrong = |renewed| Facts { state: State::Fails("x".to_owned()), renewed, ..facts() };
+        let fixes = [true, false].map(|renewed| check(&wrong(renewed))[0].fix.clone().unwrap());
+        let renew = "put back a copy, or restart mailward: a corrupt file is moved aside and made anew";
+        assert_eq!(fixes, [renew, REPLACE]);
         let denied = Facts { state: State::Denied, ..facts() };
         assert_eq!(check(&denied)[0].level, Level::Note);
     }

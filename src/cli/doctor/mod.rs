@@ -15,7 +15,7 @@ mod socket;
 #[cfg(test)]
 mod testing;
 
-use super::{Exit, ascii_json, columns};
+use super::{Exit, ascii_json, columns, configured::suggested};
 use crate::config::source::Source;
 use finding::{Finding, Level};
 use serde::Serialize;
@@ -86,13 +86,14 @@ fn examine(args: &Args) -> Vec<Finding> {
     let mut findings = daemon::check(&found, env!("CARGO_PKG_VERSION"), installed);
     findings.extend(configuration::check(&configuration::Facts {
         source: source.to_string(),
+        check: suggested("check-config", &source),
         diagnostics: &loaded.diagnostics,
         digest: config.map(|config| &*config.digest),
         running: status.map(|status| &status.configuration),
     }));
     let socket = look::socket(config, status);
     findings.extend(socket::check(&socket));
-    findings.extend(look::postfix::instances(&args.config_dir, &socket, config));
+    findings.extend(look::postfix::instances(&args.config_dir, &socket, &source, config));
     if let Some(config) = config {
         findings.extend(look::dns(&source, status));
         let files = look::database::files(config, status);

@@ -2,9 +2,12 @@
 
 use super::finding::{Finding, Level};
 use crate::{
-    cli::postfix::{
-        milters::{address, elements, meaning, setting},
-        probe::Probed,
+    cli::{
+        configured::quoted,
+        postfix::{
+            milters::{address, elements, meaning, setting},
+            probe::Probed,
+        },
     },
     smtp::text::escaped,
     time::{format_duration, parse_duration},
@@ -28,6 +31,8 @@ pub(super) struct Facts {
     pub(super) maps: String,
     /// mailward's decision_deadline.
     pub(super) deadline: Duration,
+    /// The command that attaches it to this configuration of mailward's.
+    pub(super) attach: String,
     /// Its services that talk to clients.
     pub(super) services: Vec<Service>,
     /// How a probe through the first filtered service ended; `None` if none was sent.
@@ -69,7 +74,6 @@ pub(super) enum Reach {
 }
 
 const SUBJECT: &str = "postfix";
-const ATTACH: &str = "mailward postfix attach";
 
 /// Judges an instance.
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
@@ -109,8 +113,8 @@ fn version(facts: &Facts) -> Finding {
 /// The command that attaches this instance.
 fn attach(facts: &Facts) -> String {
     match &facts.directory {
-        Some(directory) => format!("{ATTACH} --config-dir {}", directory.display()),
-        None => ATTACH.to_owned(),
+        Some(directory) => format!("{} --config-dir {}", facts.attach, quoted(directory)),
+        None => facts.attach.clone(),
     }
 }
 
@@ -255,6 +259,7 @@ mod tests {
             command_timeout: "30s".to_owned(),
             maps: String::new(),
             deadline: Duration::from_secs(20),
+            attach: "mailward postfix attach".to_owned(),
             services,
             probe: None,
         }

@@ -3,10 +3,13 @@
 
 use super::{Context, counted, json, list::until};
 use crate::{
-    cli::{Exit, Failure, columns},
-    smtp::text::escaped,
+    cli::{Exit, Failure, columns, span::span},
+    smtp::{
+        address::with_a_labels,
+        text::{cut, escaped},
+    },
     store::{Exemption, ExemptionKind, GreylistStore},
-    time::{Timestamp, parse_duration},
+    time::Timestamp,
 };
 use std::time::Duration;
 
@@ -17,7 +20,7 @@ pub(super) struct Open {
     /// The recipient's address, or a domain
     address: String,
     /// For how long
-    #[arg(value_name = "TIME", value_parser = parse_duration)]
+    #[arg(value_name = "TIME", value_parser = span)]
     time: Duration,
     #[command(flatten)]
     why: Why,
@@ -104,20 +107,46 @@ async fn set(
     Ok(writeln!(context.out, "{} {said}", escaped(&exemption.value))?)
 }
 
+/// The longest address that a mail can have, in octets: a path of RFC 5321 section 4.5.3.1.3 without its brackets.
+const ADDRESS_LIMIT: usize = 254;
+/// The longest local part, in octets (section 4.5.3.1.1).
+const LOCAL_LIMIT: usize = 64;
+/// How much of a wrong address a message shows, in bytes.
+const SHOWN_LIMIT: usize = 80;
+
 /// A recipient or a domain as the store compares it.
 fn value(address: &str) -> Result<String, Failure> {
-    let value = address.trim().trim_start_matches('@').to_lowercase();
-    if value.is_empty() || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        let message = format!("`{}` is neither an address nor a domain", escaped(address));
-        return Err(Failure::Says(Exit::Usage, message));
+    let wrong = |what: &str| {
+        let shown = escaped(cut(address, SHOWN_LIMIT));
+        Err(Failure::Says(Exit::Usage, format!("`{shown}` {what}")))
+    };
+    let value = with_a_labels(&lower(address)).into_owned();
+    let (local, domain) = value.rsplit_once('@').unwrap_or(("", &value));
+    if domain.is_empty() || !domain.is_ascii() || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return wrong("is neither an address nor a domain");
+    }
+    if local.len() > LOCAL_LIMIT {
+        return wrong("is no address: a local part has at most 64 octets");
+    }
+    if value.len() > ADDRESS_LIMIT {
+        return wrong("is no address: one has at most 254 octets");
     }
     Ok(value)
+}
+
+fn lower(address: &str) -> String {
+    address.trim().trim_start_matches('@').to_lowercase()
 }
 
 /// Takes exemptions back.
 pub(super) async fn close(args: &Close, context: &mut Context<'_>) -> Result<(), Failure> {
     let value = value(&args.address)?;
-    let count = context.store.revoke(value.clone()).await?;
+    let mut count = context.store.revoke(value.clone()).await?;
+    // As a program that converted no domain wrote it.
+    let written = lower(&args.address);
+    if written != value {
+        count += context.store.revoke(written).await?;
+    }
     if context.json {
         return json(&serde_json::json!({ "exemptions": count }), context.out);
     }
@@ -142,7 +171,8 @@ pub(super) async fn run(_: &Args, context: &mut Context<'_>) -> Result<(), Failu
     writeln!(context.out, "{:<9}{:<6}{:<width$}REASON", "KIND", "FOR", "RECIPIENT")?;
     for Exemption { kind, value, until: end, reason, .. } in &all {
         let left = end.map_or_else(|| "good".to_owned(), |end| until(context.now, end));
-        let (kind, value) = (kind.word(), escaped(value));
+        // As the command is called that made it.
+        let (kind, value) = (kind.word().replace('_', "-"), escaped(value));
         let line = format!("{kind:<9}{left:<6}{value:<width$}{}", escaped(reason));
         writeln!(context.out, "{}", line.trim_end())?;
     }

@@ -4,10 +4,11 @@ use super::{Context, json, which::Which};
 use crate::{
     cli::{Failure, columns},
     smtp::text::escaped,
-    store::{Filter, GreylistStore},
+    store::{Entry, Filter, GreylistStore},
     time::Timestamp,
 };
-use std::io::Write;
+use clap::value_parser;
+use std::io::{self, IsTerminal, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// List rows, the latest first
@@ -26,7 +27,7 @@ pub(super) struct Args {
     #[arg(long)]
     passed: bool,
     /// At most so many
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     limit: u32,
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let Context { store, now, out, .. } = context;
     let state = (args.waiting || args.passed).then_some(args.passed);
-    let filter = Filter { passed: state, limit: Some(args.limit), ..args.which.filter(*now) };
+    let filter = Filter { passed: state, limit: Some(args.limit), ..args.which.filter(*now)? };
     let rows = store.list(filter).await?;
     if context.json {
         return json(&rows, out);
@@ -42,19 +43,40 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
     if rows.is_empty() {
         return Ok(writeln!(out, "no rows")?);
     }
-    // What the three names have to share.
-    let room = columns().saturating_sub(7 + 6 + 6);
-    let widths = [room * 3 / 10, room * 35 / 100, room * 35 / 100];
     let head = ["CLIENT", "SENDER", "RECIPIENT"];
+    let widths = match limit() {
+        Some(columns) => {
+            // What the three names have to share.
+            let room = columns.saturating_sub(7 + 6 + 6);
+            [room * 3 / 10, room * 35 / 100, room * 35 / 100]
+        }
+        None => rows.iter().map(names).chain([head]).fold([0; 3], |widths, names| {
+            let needed = names.map(|name| escaped(name).width() + 1);
+            [0, 1, 2].map(|at: usize| widths[at].max(needed[at]))
+        }),
+    };
     line(out, "STATE", "LAST", "TRIES", head, widths)?;
     for row in &rows {
         let state = if row.passed_at.is_some() { "passed" } else { "waits" };
         let tries = row.deferred.saturating_add(row.passed).to_string();
-        let sender = if row.sender.is_empty() { "<>" } else { &row.sender };
-        let names = [row.client.as_str(), sender, row.recipient.as_str()];
-        line(out, state, &age(row.last_seen, *now), &tries, names, widths)?;
+        line(out, state, &age(row.last_seen, *now), &tries, names(row), widths)?;
     }
     Ok(())
+}
+
+/// The columns into which rows are made to fit: those of the terminal, or what COLUMNS says. `None` where a file or
+/// another program takes them, which needs every name whole.
+fn limit() -> Option<usize> {
+    if io::stdout().is_terminal() {
+        return Some(columns());
+    }
+    let columns = std::env::var("COLUMNS").ok()?.parse::<usize>().ok()?;
+    Some(columns.max(60))
+}
+
+fn names(row: &Entry) -> [&str; 3] {
+    let sender = if row.sender.is_empty() { "<>" } else { &row.sender };
+    [&row.client, sender, &row.recipient]
 }
 
 fn line(

@@ -4,12 +4,13 @@ mod change;
 mod exemptions;
 mod export;
 mod import;
+mod known;
 mod list;
 mod show;
 mod stats;
 mod which;
 
-use super::{Exit, Failure, configured};
+use super::{Exit, Failure, configured, readable};
 use crate::{
     config::source::Source,
     greylist::Settings,
@@ -85,6 +86,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     let source = Source::find(args.config.as_deref());
     let config = configured::located(&source)?;
     let file = config.greylist.located();
+    readable("the greylist", &file.path)?;
     SqliteStore::check_as_it_is(&file)?;
     // Made by us it might belong to root, and the daemon could not write it.
     if !file.path.exists() {

@@ -1,19 +1,19 @@
 //! `mailward greylist show`: all that is known of an address or a client.
 
-use super::{Context, json, list::age};
+use super::{Context, json, known, list::age, which::mailbox};
 use crate::{
     cli::Failure,
-    smtp::text::escaped,
+    smtp::{domain, text::escaped},
     store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
     time::format_duration,
 };
 use std::time::Duration;
 
-/// Show all that is known of an address, a domain (@example.net) or a client
+/// Show all that is known of an address, a domain or a client
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mailward greylist show 192.0.2.1")]
+#[command(after_help = "Examples:\n  mailward greylist show 192.0.2.1\n  mailward greylist show example.net")]
 pub(super) struct Args {
-    /// A sender, a recipient, an IP address or a client's key such as 192.0.2.0/24
+    /// A sender, a recipient, a domain, an IP address or a client's key such as 192.0.2.0/24
     what: String,
 }
 
@@ -21,11 +21,15 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let Context { store, now, out, .. } = context;
     let rows = found(store, &args.what).await?;
+    let known = known::of(store, &context.settings.prefixes, &args.what).await?;
     if context.json {
-        return json(&rows, out);
+        return json(&serde_json::json!({ "rows": rows, "known_clients": known }), out);
     }
-    if rows.is_empty() {
+    if rows.is_empty() && known.is_empty() {
         writeln!(out, "nothing is known of it")?;
+    }
+    for client in &known {
+        known::print(client, *now, out)?;
     }
     for row in rows {
         let state = match row.passed_at {
@@ -40,7 +44,7 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
         writeln!(out, "{} from <{sender}> to <{}>", escaped(&row.client), escaped(&row.recipient))?;
         writeln!(out, "    {state}")?;
         let seen = age(row.last_seen, *now);
-        writeln!(out, "    last seen {seen} ago, deferred {} times, passed {}", row.deferred, row.passed)?;
+        writeln!(out, "    last seen {seen} ago, deferred {}, passed {}", times(row.deferred), row.passed)?;
         let name = row.last_name.as_deref().unwrap_or("unknown");
         let address = row.last_ip.as_deref().unwrap_or("unknown");
         writeln!(
@@ -59,12 +63,14 @@ const LIMIT: u32 = 1_000;
 
 /// The rows in which something stands, in any of the three parts.
 async fn found(store: &SqliteStore, what: &str) -> Result<Vec<Entry>, Failure> {
-    let what = Some(what.to_lowercase());
+    let client =
+        domain::address(what).map_or_else(|| what.to_lowercase(), |ip| ip.to_canonical().to_string());
+    let mailbox = Some(mailbox(what));
     let mut rows: Vec<Entry> = Vec::new();
     for filter in [
-        Filter { client: what.clone(), ..Filter::default() },
-        Filter { sender: what.clone(), ..Filter::default() },
-        Filter { recipient: what, ..Filter::default() },
+        Filter { client: Some(client), ..Filter::default() },
+        Filter { sender: mailbox.clone(), ..Filter::default() },
+        Filter { recipient: mailbox, ..Filter::default() },
     ] {
         for row in store.list(Filter { limit: Some(LIMIT), ..filter }).await? {
             if !rows.contains(&row) {
@@ -73,4 +79,9 @@ async fn found(store: &SqliteStore, what: &str) -> Result<Vec<Entry>, Failure> {
         }
     }
     Ok(rows)
+}
+
+/// `once`, `2 times`.
+fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }

@@ -5,10 +5,11 @@ pub(super) mod restrictions;
 mod roff;
 
 use super::{Cli, Exit, Failure};
-use crate::restriction;
+use crate::{config::keys::wrap, restriction, smtp::text::escaped};
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
@@ -78,9 +79,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let pages = pages();
     let Some(dir) = &args.dir else {
         let Some(page) = pages.iter().find(|page| page.name == args.page) else {
-            let names = pages.iter().map(|page| page.name.as_str()).collect::<Vec<_>>().join(", ");
-            let message = format!("there is no page `{}`; there are {names}", args.page);
-            return Err(Failure::Says(Exit::Usage, message));
+            return Err(Failure::Says(Exit::Usage, missing(&args.page, &pages)));
         };
         return Ok(page.write(out)?);
     };
@@ -96,6 +95,14 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         })?;
     }
     Ok(writeln!(out, "{} pages below {}", pages.len(), dir.display())?)
+}
+
+/// The pages that there are, in lines; a command and a file format may have one of the same name.
+fn missing(page: &str, pages: &[Page]) -> String {
+    let names: BTreeSet<&str> = pages.iter().map(|page| page.name.as_str()).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    let lines = wrap(&names, 76).into_iter().fold(String::new(), |all, line| all + "\n  " + &line);
+    format!("there is no page `{}`; there are{lines}", escaped(page))
 }
 
 /// Prints completions.
@@ -148,6 +155,15 @@ mod tests {
         for name in ["mailward", "mailward-run", "mailward-greylist-list", "mailward.toml"] {
             assert!(names.contains(&name), "{names:?}");
         }
+    }
+
+    #[test]
+    fn a_page_that_is_not_there_is_answered_with_those_that_are() {
+        let said = missing("nope\u{1b}", &pages());
+        let (first, rest) = said.split_once('\n').unwrap();
+        assert_eq!(first, "there is no page `nope\\u{1b}`; there are");
+        assert!(rest.lines().all(|line| line.starts_with("  mailward") && line.len() <= 78), "{rest}");
+        assert_eq!(rest.matches("mailward-restrictions").count(), 1, "{rest}");
     }
 
     #[test]

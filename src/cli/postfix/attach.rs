@@ -282,6 +282,10 @@ pub(super) fn status(args: &Status, out: &mut dyn Write) -> Result<(), Failure> 
     if wiring.services.iter().any(|service| wiring.filters(service, &wiring.milters)) {
         return Ok(());
     }
-    let message = "no service of Postfix asks mailward\n  help: mailward postfix attach";
-    Err(Failure::Says(Exit::Unavailable, message.to_owned()))
+    let mut attach = configured::suggested("postfix attach", &Source::find(args.both.config.as_deref()));
+    if let Some(directory) = &args.both.config_dir {
+        attach = format!("{attach} --config-dir {}", configured::quoted(directory));
+    }
+    let message = format!("no service of Postfix asks mailward\n  help: {attach}");
+    Err(Failure::Says(Exit::Unavailable, message))
 }

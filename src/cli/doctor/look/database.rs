@@ -29,22 +29,23 @@ const STATE: &str = "/var/lib/mailward";
 pub(in crate::cli::doctor) fn files(config: &Config, status: Option<&Status>) -> Vec<Facts> {
     let greylist = config.policy.greylists().then(|| {
         let works = status.and_then(|status| status.greylist.as_ref()).map(|greylist| greylist.works);
-        facts("the greylist", config.greylist.located().path, SqliteStore::mark(), works, status)
+        facts("the greylist", config.greylist.located().path, (SqliteStore::mark(), true), works, status)
     });
     let journal = config.journal.located().path.map(|path| {
         let works = status.and_then(|status| status.journal.as_ref()).map(|journal| journal.file.works);
-        facts("the journal", path, journal::KIND.mark(), works, status)
+        facts("the journal", path, (journal::KIND.mark(), true), works, status)
     });
     let works = status.map(|status| status.exemptions.file.works);
     let allow = Some(allow_file()).filter(|path| !matches!(path.try_exists(), Ok(false)));
-    let allow = allow.map(|path| facts("the exemptions", path, AllowFile::mark(), works, status));
+    // It is never moved aside: what it says an administrator has decided, and nobody else knows.
+    let allow = allow.map(|path| facts("the exemptions", path, (AllowFile::mark(), false), works, status));
     [greylist, journal, allow].into_iter().flatten().collect()
 }
 
 fn facts(
     name: &'static str,
     path: PathBuf,
-    mark: Mark,
+    (mark, renewed): (Mark, bool),
     works: Option<bool>,
     status: Option<&Status>,
 ) -> Facts {
@@ -60,7 +61,7 @@ fn facts(
         barrier.map_or(Ok(()), Err)
     });
     let (state, disk) = (state(&path, mark), disk(&path));
-    Facts { name, path, mark, state, works, disk, writable }
+    Facts { name, path, mark, renewed, state, works, disk, writable }
 }
 
 fn state(path: &Path, mark: Mark) -> State {

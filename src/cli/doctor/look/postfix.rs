@@ -13,6 +13,7 @@ use crate::{
     cli::{
         Failure,
         attach::relative,
+        configured::suggested,
         postfix::{
             import::LISTS,
             instance::{self, Instance},
@@ -21,7 +22,10 @@ use crate::{
             probe::{self, Probed},
         },
     },
-    config::settings::{Config, Limits},
+    config::{
+        settings::{Config, Limits},
+        source::Source,
+    },
     restriction,
 };
 use std::{
@@ -39,6 +43,8 @@ struct Looking<'a> {
     /// Whether it answers there; we may not be allowed to see.
     answers: &'a Result<(), Silence>,
     deadline: Duration,
+    /// The command that attaches an instance.
+    attach: String,
     policy: Policy,
 }
 
@@ -46,6 +52,7 @@ struct Looking<'a> {
 pub(in crate::cli::doctor) fn instances(
     named: &[PathBuf],
     socket: &socket::Facts,
+    source: &Source,
     config: Option<&Config>,
 ) -> Vec<Finding> {
     let note = |text| vec![Finding::new(Level::Note, "postfix", text)];
@@ -58,6 +65,7 @@ pub(in crate::cli::doctor) fn instances(
         socket: name,
         answers: &socket.answers,
         deadline,
+        attach: suggested("postfix attach", source),
         policy: config.map(policy).unwrap_or_default(),
     };
     let directories = match named {
@@ -120,6 +128,7 @@ impl Looking<'_> {
             command_timeout: instance.value("milter_command_timeout")?,
             maps: instance.value("smtpd_milter_maps").unwrap_or_default(),
             deadline: self.deadline,
+            attach: self.attach.clone(),
             probe: (self.answers.is_ok() && runs != Some(false)).then(|| first(&services)).flatten(),
             services,
         };

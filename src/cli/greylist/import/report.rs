@@ -4,7 +4,7 @@ use super::Format;
 use crate::{
     cli::{
         Failure,
-        greylist::{Context, json},
+        greylist::{Context, counted, json},
     },
     smtp::text::escaped,
     store::{Merged, Record},
@@ -99,16 +99,16 @@ impl Report {
         let Merged { added, changed, same, expired } = self.merged;
         let Self { from, rows, known_clients, unused, faulty, .. } = self;
         let out = &mut context.out;
-        writeln!(
-            out,
-            "{from}: {rows} rows and {known_clients} known clients, {unused} entries of no use, {faulty} faulty"
-        )?;
+        let some = |count: u64, what| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
+        let (rows, known_clients) = (some(*rows, "row"), some(*known_clients, "known client"));
+        let unused = if *unused == 1 { "1 entry".to_owned() } else { format!("{unused} entries") };
+        writeln!(out, "{from}: {rows} and {known_clients}, {unused} of no use, {faulty} faulty")?;
         if self.dry_run {
             writeln!(out, "{added} of them would be taken over, {expired} are too old; nothing was changed")?;
         } else {
             writeln!(
                 out,
-                "{added} new, {changed} made what was there better, {same} changed nothing, {expired} too old"
+                "{added} new, {changed} better than what was there, {same} changed nothing, {expired} too old"
             )?;
         }
         Ok(())
