@@ -1,6 +1,7 @@
 //! `mailward why`: what happened to the mail of an address, a domain, a client, and what to do about it.
 
 mod advice;
+mod letter;
 mod story;
 mod text;
 
@@ -75,7 +76,7 @@ impl From<sqlite::Error> for Failure {
 /// Runs the command.
 ///
 /// # Errors
-/// Without a journal, or when it cannot be read.
+/// Without a journal, when it cannot be read, or when there is no mail to write to its sender about.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let (reader, path) = open(args.config.as_deref())?;
     let now = SystemClock.now();
@@ -94,17 +95,23 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         }
     }
     let mut chapters = story::tell(&whole(&reader, found)?);
-    let chapters = chapters.split_off(chapters.len().saturating_sub(args.limit));
     let begins = reader.begins()?;
+    if args.for_sender {
+        if chapters.is_empty() {
+            let nothing = text::nothing(&args.what, since, begins, columns());
+            return Err(Failure::Says(Exit::Data, nothing));
+        }
+        return Ok(out.write_all(letter::letter(&chapters).as_bytes())?);
+    }
+    let chapters = chapters.split_off(chapters.len().saturating_sub(args.limit));
     if args.json {
         let value = json!({ "what": args.what, "since": since, "journal_begins": begins,
             "journal": path, "deliveries": advice::with(&chapters) });
         return Ok(ascii_json(&value, out)?);
     }
-    let told = match (chapters.is_empty(), args.for_sender) {
-        (true, _) => text::nothing(&args.what, since, begins, columns()),
-        (false, true) => text::letter(&chapters),
-        (false, false) => text::timeline(&chapters, begins, columns()),
+    let told = match chapters.is_empty() {
+        true => text::nothing(&args.what, since, begins, columns()),
+        false => text::timeline(&chapters, begins, columns()),
     };
     Ok(out.write_all(told.as_bytes())?)
 }

@@ -19,11 +19,8 @@ pub(super) struct Advice {
 impl Advice {
     /// The advice about a chapter; `None` where nothing was refused.
     pub(super) fn of(chapter: &Chapter) -> Option<Self> {
-        match chapter.end {
-            End::Rejected | End::Deferred | End::Waits => {}
-            End::Accepted | End::Open | End::Held | End::Discarded | End::Aborted => return None,
-        }
-        let Mend { sender, exempt } = mend::of(chapter.rule.as_deref()?);
+        let rule = chapter.rule.as_deref().filter(|_| chapter.is_refused())?;
+        let Mend { sender, exempt } = mend::of(rule);
         Some(Self { sender, command: command(chapter, exempt) })
     }
 }
@@ -67,7 +64,7 @@ fn command(chapter: &Chapter, exempt: Exempt) -> Option<String> {
 }
 
 /// Whether the local part is a hash: `[journal] privacy = "hash"`.
-fn is_masked(address: &str) -> bool {
+pub(super) fn is_masked(address: &str) -> bool {
     let hash = address.split('@').next().and_then(|local| local.strip_prefix("h:"));
     hash.is_some_and(|hash| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
