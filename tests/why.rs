@@ -304,6 +304,40 @@ What the MTA refused before it asked mailward, and what never connected, is not
 in the journal: the MTA's own log may show it.
 ";
     assert_eq!(got, want);
+    let want = "\
+No mail with queue id, id or login 4dZ1TJ2Pz3y since 01 May 00:00:00 UTC, when
+the journal begins: it did not reach this filter.
+";
+    let got = played.says(&["why", "4dZ1TJ2Pz3y"]);
+    assert!(got.starts_with(want), "{got}");
+    played.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_that_finds_nothing_for_sure_is_refused() {
+    let played = Played::start().await;
+    let want = "mailward: say what to ask about, such as an address or a domain: see `mailward why --help`\n";
+    for what in ["", " ", "<>", "@"] {
+        assert_eq!(played.ends(&["why", what]), (Exit::Usage, String::new(), want.to_owned()), "{what:?}");
+    }
+    let (exit, out, err) = played.ends(&["why", "192.0.2.80", "--limit", "0"]);
+    assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+    assert!(err.contains("invalid value '0' for '--limit <NUMBER>'"), "{err}");
+    played.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_blamed_for_what_dns_did_not_answer() {
+    let played = Played::start().await;
+    let silent = From::resolved("198.51.100.9", "unknown", "unknown", "TEMP");
+    played.mail(&silent, "x", "<b@sender.example>", "<eva@rcpt.example>", 0).await;
+    let got = played.says(&["why", "198.51.100.9", "--for-sender"]);
+    let want = "
+Nothing has to be mended at first: we could not look up the name of
+198.51.100.9 in DNS. If that persists, see its name servers, or our
+resolver.
+";
+    assert!(got.ends_with(want), "{got}");
     played.daemon.stop().await;
 }
 

@@ -37,6 +37,12 @@ pub(super) struct Chapter {
     pub(super) tries: u32,
     /// How it came back after its wait.
     pub(super) returned: Option<Return>,
+    /// The list in which the entry stands.
+    #[serde(skip)]
+    pub(super) stage: Option<String>,
+    /// What the entry asked DNS about without an answer.
+    #[serde(skip)]
+    pub(super) unanswered: Option<String>,
     /// What became of the message where the refusal took no effect.
     #[serde(skip)]
     pub(super) fate: Option<End>,
@@ -168,6 +174,8 @@ impl Chapter {
             observed: row.observed,
             tries: 1,
             returned: None,
+            stage: row.stage.clone(),
+            unanswered: None,
             fate: None,
             greylist,
             waits,

@@ -66,12 +66,15 @@ fn tell(out: &mut String, chapter: &Chapter, columns: usize) {
 fn advise(out: &mut String, chapter: &Chapter, advice: &Advice, columns: usize) {
     paragraph(out, &format!("What the sender must do: {}", advice.sender), columns);
     let later = if chapter.observed { " once mode is enforce" } else { "" };
-    match &advice.command {
+    match (&advice.command, &advice.note) {
+        (_, Some(note)) => paragraph(out, note, columns),
         // Not wrapped, and with room: it is to be copied.
-        Some(command) => {
+        (Some(command), None) => {
             let _ = writeln!(out, "{INDENT}To let it in{later}:\n    {command}");
         }
-        None => paragraph(out, &format!("To let it in{later}, change the entry{}.", at(chapter)), columns),
+        (None, None) => {
+            paragraph(out, &format!("To let it in{later}, change the entry{}.", at(chapter)), columns)
+        }
     }
 }
 
@@ -217,9 +220,10 @@ fn span(seconds: i64) -> String {
     if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }
 
-/// What is said where nothing is found.
+/// What is said where nothing is found; `is_id`: not of somebody.
 pub(super) fn nothing(
     what: &str,
+    is_id: bool,
     since: Option<Timestamp>,
     begins: Option<Timestamp>,
     columns: usize,
@@ -230,7 +234,8 @@ pub(super) fn nothing(
         (Some(begins), since) => {
             let from = since.filter(|since| *since > begins).unwrap_or(begins);
             format!(
-                "Nothing from or to {what} since {} UTC{}: it did not reach this filter.",
+                "{} {what} since {} UTC{}: it did not reach this filter.",
+                if is_id { "No mail with queue id, id or login" } else { "Nothing from or to" },
                 date(from.0),
                 if from == begins { ", when the journal begins" } else { "" }
             )
