@@ -5,7 +5,7 @@
 mod support;
 
 use mailward::cli::{self, Exit};
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 use support::{
     directory::Directory,
     milter::{Daemon, From, Session, parse},
@@ -323,6 +323,36 @@ async fn a_question_that_finds_nothing_for_sure_is_refused() {
     let (exit, out, err) = played.ends(&["why", "192.0.2.80", "--limit", "0"]);
     assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
     assert!(err.contains("invalid value '0' for '--limit <NUMBER>'"), "{err}");
+    played.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_let_in_by_now_is_not_advised_again() {
+    let played = Played::start().await;
+    let nameless = From::resolved("198.51.100.9", "unknown", "unknown", "FAIL");
+    played.mail(&nameless, "x", "<b@sender.example>", "<eva@rcpt.example>", 0).await;
+    played.daemon.server.journal().unwrap().close();
+    let mailward = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailward"));
+        command
+            .args(arguments)
+            .arg("-c")
+            .arg(played.config())
+            .env("STATE_DIRECTORY", played.directory.path());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    mailward(&["allow", "add", "network", "198.51.100.0/24"]);
+    let got = mailward(&["why", "198.51.100.9"]);
+    assert!(
+        got.contains("\n                 Already let in by #1 of `mailward allow list`, since "),
+        "{got}"
+    );
+    assert!(!got.contains("To let it in"), "{got}");
+    mailward(&["allow", "remove", "1"]);
+    let got = mailward(&["why", "198.51.100.9"]);
+    assert!(got.contains("\n    mailward allow add client 198.51.100.9 --reason"), "{got}");
     played.daemon.stop().await;
 }
 

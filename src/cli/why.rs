@@ -1,5 +1,6 @@
 //! `mailward why`: what happened to the mail of an address, a domain, a client, and what to do about it.
 
+mod admitted;
 mod advice;
 mod letter;
 mod story;
@@ -8,7 +9,10 @@ mod unanswered;
 
 use super::{Exit, Failure, ascii_json, columns, configured};
 use crate::{
-    config::{settings::Config, source::Source},
+    config::{
+        settings::Config,
+        source::{Source, allow_file},
+    },
     journal::{
         Row,
         read::{Query, Reader},
@@ -17,6 +21,7 @@ use crate::{
     sqlite,
     time::{Clock, SystemClock, Timestamp, parse_duration},
 };
+use admitted::Admitted;
 pub(super) use advice::admission;
 use clap::{Args as ClapArgs, value_parser};
 use serde_json::json;
@@ -102,6 +107,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let rows = whole(&reader, found)?;
     let mut chapters = story::tell(&rows);
     unanswered::note(&mut chapters, &rows, &reader)?;
+    Admitted::read(&allow_file()).note(&mut chapters, now);
     let begins = reader.begins()?;
     let is_id = matches!(meanings.first(), Some(Query::Id(_) | Query::Queue(_)));
     let nothing = || text::nothing(&args.what, is_id, since, begins, columns());

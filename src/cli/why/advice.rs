@@ -1,6 +1,10 @@
 //! What to do about a mail that was refused: what the sender mends, and the command that would let it in.
 
-use super::story::{Chapter, End};
+use super::{
+    admitted::By,
+    story::{Chapter, End},
+    text::date,
+};
 use crate::{
     allow::{self, Kind},
     journal::Row,
@@ -15,6 +19,8 @@ const GREET: &str = "The client has to greet (HELO or EHLO) before MAIL.";
 /// What is less than [`mend`] says of the rule's sister, for which the name has to lead back.
 const POINTER: &str =
     "The sending server's address needs a PTR record in DNS. Whoever gave the server its address sets it.";
+/// The setting that refuses before any list runs.
+const HELO_REQUIRED: &str = "helo_required";
 /// The list that runs whatever exemptions there are.
 const CONTENT: &str = "end_of_data";
 
@@ -43,7 +49,8 @@ impl Advice {
             .into(),
             None => sender.into(),
         };
-        Some(Self { sender, command: command(chapter, exempt), note: note(rule, chapter) })
+        let command = command(chapter, exempt).filter(|_| chapter.admitted.is_none());
+        Some(Self { sender, command, note: note(chapter) })
     }
 }
 
@@ -51,7 +58,7 @@ impl Advice {
 fn mended(rule: &str, chapter: &Chapter) -> Mend {
     let mend = mend::of(rule);
     match rule.split_whitespace().next().unwrap_or_default() {
-        "helo_required" => Mend { sender: GREET, exempt: Exempt::Nothing },
+        HELO_REQUIRED => Mend { sender: GREET, exempt: Exempt::Nothing },
         _ if chapter.stage.as_deref() == Some(CONTENT) => Mend { exempt: Exempt::Nothing, ..mend },
         "reject_unknown_reverse_client_hostname" => Mend { sender: POINTER, ..mend },
         "reject_multi_recipient_bounce" => Mend { exempt: Exempt::Client, ..mend },
@@ -59,11 +66,20 @@ fn mended(rule: &str, chapter: &Chapter) -> Mend {
     }
 }
 
+/// Whether a mail is refused by entries that an exemption passes by.
+pub(super) fn reaches_lists(chapter: &Chapter) -> bool {
+    chapter.rule.as_deref() != Some(HELO_REQUIRED) && chapter.stage.as_deref() != Some(CONTENT)
+}
+
 /// What is to be done where it is neither a command nor the entry.
-fn note(rule: &str, chapter: &Chapter) -> Option<String> {
+fn note(chapter: &Chapter) -> Option<String> {
+    if let Some(By { id, since }) = &chapter.admitted {
+        let since = date(since.0);
+        return Some(format!("Already let in by #{id} of `mailward allow list`, since {since}."));
+    }
     let place = chapter.place.as_deref().map_or_else(String::new, |place| format!(" in {}", escaped(place)));
-    (rule == "helo_required").then(|| {
-        format!("No exemption lets it in: the client has to greet, or helo_required is taken out{place}.")
+    (chapter.rule.as_deref() == Some(HELO_REQUIRED)).then(|| {
+        format!("No exemption lets it in: the client has to greet, or {HELO_REQUIRED} is taken out{place}.")
     })
 }
 
@@ -135,6 +151,7 @@ fn quoted(word: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
     #[test]
     fn what_is_kept_as_a_hash_is_named_in_no_command() {
@@ -205,6 +222,21 @@ mod tests {
                 "{entry} {sender}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_already_let_in_is_not_advised_again() {
+        let row = Row {
+            verdict: "reject".into(),
+            entry: Some("reject_rbl_client bl.example".to_owned()),
+            client: Some(Cow::Borrowed("192.0.2.1")),
+            ..Row::default()
+        };
+        let mut chapter = Chapter::of(&row);
+        chapter.admitted = Some(By { id: 8, since: Timestamp(1_146_441_600) });
+        let Advice { command, note, .. } = Advice::of(&chapter).unwrap();
+        let want = "Already let in by #8 of `mailward allow list`, since 01 May 00:00:00.";
+        assert_eq!((command, note.as_deref()), (None, Some(want)));
     }
 
     #[test]

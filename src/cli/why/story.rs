@@ -1,5 +1,6 @@
 //! From the rows of the journal to a story: what was tried, what came of it, and what came back later.
 
+use super::admitted::By;
 use crate::journal::Row;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -43,6 +44,12 @@ pub(super) struct Chapter {
     /// What the entry asked DNS about without an answer.
     #[serde(skip)]
     pub(super) unanswered: Option<String>,
+    /// The recipient, as far as the deciding decision knew it.
+    #[serde(skip)]
+    pub(super) judged: Option<String>,
+    /// The exemption that would let it in now.
+    #[serde(skip)]
+    pub(super) admitted: Option<By>,
     /// What became of the message where the refusal took no effect.
     #[serde(skip)]
     pub(super) fate: Option<End>,
@@ -176,6 +183,8 @@ impl Chapter {
             returned: None,
             stage: row.stage.clone(),
             unanswered: None,
+            judged: owned(&row.recipient),
+            admitted: None,
             fate: None,
             greylist,
             waits,
