@@ -5,7 +5,7 @@
 mod support;
 
 use mailward::cli::{self, Exit};
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 use support::{
     directory::Directory,
     milter::{Daemon, From, Session, parse},
@@ -28,8 +28,12 @@ struct Played {
 
 impl Played {
     async fn start() -> Self {
+        Self::start_with(POLICY).await
+    }
+
+    async fn start_with(policy: &str) -> Self {
         let directory = Directory::new();
-        let policy = POLICY.replace("JOURNAL", directory.path().join("journal.db").to_str().unwrap());
+        let policy = policy.replace("JOURNAL", directory.path().join("journal.db").to_str().unwrap());
         fs::write(directory.path().join("mailward.toml"), &policy).unwrap();
         let daemon = Daemon::start_with(parse(&policy, directory.path()), "sender.example A 192.0.2.1").await;
         daemon.server.start_journal();
@@ -54,19 +58,22 @@ impl Played {
 
     /// What a command says when the journal is closed; ids and the directory replaced.
     fn says(&self, arguments: &[&str]) -> String {
+        let (exit, out, err) = self.ends(arguments);
+        assert_eq!(exit, Exit::Success, "{err}");
+        assert!(out.bytes().all(|byte| byte == b'\n' || !byte.is_ascii_control()));
+        out.replace(self.directory.path().to_str().unwrap(), "DIR")
+    }
+}
+
+impl Played {
+    /// How a command ends, what it prints and what it complains about.
+    fn ends(&self, arguments: &[&str]) -> (Exit, String, String) {
         self.daemon.server.journal().unwrap().close();
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let config = self.config();
         let arguments = [&["mailward"], arguments, &["-c", config.to_str().unwrap()]].concat();
-        assert_eq!(
-            cli::run(arguments, &mut out, &mut err),
-            Exit::Success,
-            "{}",
-            String::from_utf8_lossy(&err)
-        );
-        assert!(out.iter().all(|byte| *byte == b'\n' || !byte.is_ascii_control()));
-        let printed = String::from_utf8(out).unwrap();
-        printed.replace(self.directory.path().to_str().unwrap(), "DIR")
+        let exit = cli::run(arguments, &mut out, &mut err);
+        (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 }
 
@@ -224,6 +231,66 @@ async fn the_story_of_a_sender_is_told_in_plain_sentences() {
     played.daemon.stop().await;
 }
 
+const OBSERVED: &str = "\
+01 May 00:00:00  (observed) REJECTED 192.0.2.80 mta3.sender.example
+                 <a@sender.example> -> <no@rcpt.example>
+                 Would have been refused by `check_recipient_access inline:{
+                 no@rcpt.example=REJECT }` (test.toml:5); it was accepted as
+                 4dZ1TJ2Pz3z, because mode was observe.
+                 reply: 554 5.7.1 <no@rcpt.example>: Recipient address
+                 rejected: Access denied
+                 steps: mailward why ID
+                 What the sender must do: Nothing by itself: this server's
+                 administrator refuses such mail. The recipient can ask the
+                 administrator to lift it.
+                 To let it in once mode is enforce, change the entry in
+                 test.toml:5.
+
+Times are UTC. The journal begins 01 May 00:00:00.
+";
+
+const OBSERVED_LETTER: &str = "\
+The mail from <a@sender.example> to <no@rcpt.example> that came from
+192.0.2.80 mta3.sender.example on 01 May 00:00:00 UTC was accepted by our
+mail server as 4dZ1TJ2Pz3z. A rule that is only tried out would have refused
+it with:
+
+    554 5.7.1 <no@rcpt.example>: Recipient address rejected: Access denied
+
+Nothing has to be mended: this server's administrator refuses such mail. The
+recipient can ask the administrator to lift it.
+";
+
+#[tokio::test]
+async fn a_mail_that_was_only_observed_was_accepted() {
+    let played = Played::start_with(&format!("mode = 'observe'{POLICY}")).await;
+    let good = From::named("mta3.sender.example", "192.0.2.80");
+    played.mail(&good, "mta3.sender.example", "<a@sender.example>", "<no@rcpt.example>", 0).await;
+    assert_eq!(without_ids(&played.says(&["why", "sender.example"])), OBSERVED);
+    assert_eq!(played.says(&["why", "sender.example", "--for-sender"]), OBSERVED_LETTER);
+    played.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn where_there_is_nothing_to_send_nothing_is_printed() {
+    let played = Played::start().await;
+    let nameless = From::resolved("198.51.100.9", "unknown", "unknown", "FAIL");
+    for _ in 0..2 {
+        played.mail(&nameless, "x", "<b@sender.example>", "<eva@rcpt.example>", 60).await;
+    }
+    let (exit, out, err) = played.ends(&["why", "other.example", "--for-sender"]);
+    assert_eq!((exit, out.as_str()), (Exit::Data, ""));
+    assert!(err.starts_with("mailward: Nothing from or to other.example since 01 May"), "{err}");
+    let want = "\
+The mail from <b@sender.example> to <eva@rcpt.example> that came from
+198.51.100.9 (no name; says x) on 01 May 00:02:00 UTC, the latest of 2, was
+refused for now by our mail server. It answered:
+";
+    let got = played.says(&["why", "sender.example", "--for-sender", "--limit", "1"]);
+    assert!(got.starts_with(want), "{got}");
+    played.daemon.stop().await;
+}
+
 #[tokio::test]
 async fn what_never_came_is_said_to_have_not_come() {
     let played = Played::start().await;
@@ -237,6 +304,70 @@ What the MTA refused before it asked mailward, and what never connected, is not
 in the journal: the MTA's own log may show it.
 ";
     assert_eq!(got, want);
+    let want = "\
+No mail with queue id, id or login 4dZ1TJ2Pz3y since 01 May 00:00:00 UTC, when
+the journal begins: it did not reach this filter.
+";
+    let got = played.says(&["why", "4dZ1TJ2Pz3y"]);
+    assert!(got.starts_with(want), "{got}");
+    played.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_that_finds_nothing_for_sure_is_refused() {
+    let played = Played::start().await;
+    let want = "mailward: say what to ask about, such as an address or a domain: see `mailward why --help`\n";
+    for what in ["", " ", "<>", "@"] {
+        assert_eq!(played.ends(&["why", what]), (Exit::Usage, String::new(), want.to_owned()), "{what:?}");
+    }
+    let (exit, out, err) = played.ends(&["why", "192.0.2.80", "--limit", "0"]);
+    assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+    assert!(err.contains("invalid value '0' for '--limit <NUMBER>'"), "{err}");
+    played.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_let_in_by_now_is_not_advised_again() {
+    let played = Played::start().await;
+    let nameless = From::resolved("198.51.100.9", "unknown", "unknown", "FAIL");
+    played.mail(&nameless, "x", "<b@sender.example>", "<eva@rcpt.example>", 0).await;
+    played.daemon.server.journal().unwrap().close();
+    let mailward = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailward"));
+        command
+            .args(arguments)
+            .arg("-c")
+            .arg(played.config())
+            .env("STATE_DIRECTORY", played.directory.path());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    mailward(&["allow", "add", "network", "198.51.100.0/24"]);
+    let got = mailward(&["why", "198.51.100.9"]);
+    assert!(
+        got.contains("\n                 Already let in by #1 of `mailward allow list`, since "),
+        "{got}"
+    );
+    assert!(!got.contains("To let it in"), "{got}");
+    mailward(&["allow", "remove", "1"]);
+    let got = mailward(&["why", "198.51.100.9"]);
+    assert!(got.contains("\n    mailward allow add client 198.51.100.9 --reason"), "{got}");
+    played.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_blamed_for_what_dns_did_not_answer() {
+    let played = Played::start().await;
+    let silent = From::resolved("198.51.100.9", "unknown", "unknown", "TEMP");
+    played.mail(&silent, "x", "<b@sender.example>", "<eva@rcpt.example>", 0).await;
+    let got = played.says(&["why", "198.51.100.9", "--for-sender"]);
+    let want = "
+Nothing has to be mended at first: we could not look up the name of
+198.51.100.9 in DNS. If that persists, see its name servers, or our
+resolver.
+";
+    assert!(got.ends_with(want), "{got}");
     played.daemon.stop().await;
 }
 

@@ -180,7 +180,8 @@ fn first_line(report: &Report) -> String {
             let all = decisions.all();
             let refused = (decisions.defer + decisions.reject) * 100 / all.max(1);
             let (decisions, sessions) = (counted(all, "decision"), counted(sessions.now, "session"));
-            format!("{decisions}, {refused}% refused, {sessions}")
+            let would = if status.mode == "observe" { "would be " } else { "" };
+            format!("{decisions}, {refused}% {would}refused, {sessions}")
         }
         _ => match report.problems.split_at_checked(SHOWN_PROBLEMS) {
             Some((first, rest)) if !rest.is_empty() => format!("{}; {} more", first.join("; "), rest.len()),
@@ -365,6 +366,18 @@ pub(super) mod tests {
             let mut status = well();
             change(&mut status);
             assert_eq!(warnings(&status), [want]);
+        }
+    }
+
+    #[test]
+    fn the_first_line_says_refused_only_where_mail_is_refused() {
+        let cases = [
+            ("enforce", "mailward OK - 4 decisions, 50% refused, 1 session"),
+            ("observe", "mailward OK - 4 decisions, 50% would be refused, 1 session"),
+        ];
+        for (mode, want) in cases {
+            let status = Some(Status { mode: mode.to_owned(), ..well() });
+            assert_eq!(first_line(&Report { level: Level::Ok, problems: Vec::new(), status }), want);
         }
     }
 

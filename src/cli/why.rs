@@ -1,12 +1,18 @@
 //! `mailward why`: what happened to the mail of an address, a domain, a client, and what to do about it.
 
+mod admitted;
 mod advice;
+mod letter;
 mod story;
 mod text;
+mod unanswered;
 
 use super::{Exit, Failure, ascii_json, columns, configured};
 use crate::{
-    config::{settings::Config, source::Source},
+    config::{
+        settings::Config,
+        source::{Source, allow_file},
+    },
     journal::{
         Row,
         read::{Query, Reader},
@@ -15,8 +21,9 @@ use crate::{
     sqlite,
     time::{Clock, SystemClock, Timestamp, parse_duration},
 };
+use admitted::Admitted;
 pub(super) use advice::admission;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, value_parser};
 use serde_json::json;
 use std::{
     borrow::Cow,
@@ -56,8 +63,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     since: Option<Duration>,
     /// At most so many deliveries, the latest
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    limit: usize,
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = value_parser!(u64).range(1..))]
+    limit: u64,
     /// Print a text that can be sent to the other side
     #[arg(long, conflicts_with = "json")]
     for_sender: bool,
@@ -75,8 +82,12 @@ impl From<sqlite::Error> for Failure {
 /// Runs the command.
 ///
 /// # Errors
-/// Without a journal, or when it cannot be read.
+/// Without a journal, when it cannot be read, or when there is no mail to write to its sender about.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    if args.what.trim_matches(|c: char| c.is_whitespace() || "<>[]@.".contains(c)).is_empty() {
+        let message = "say what to ask about, such as an address or a domain: see `mailward why --help`";
+        return Err(Failure::Says(Exit::Usage, message.to_owned()));
+    }
     let (reader, path) = open(args.config.as_deref())?;
     let now = SystemClock.now();
     let since = since(args.since, now);
@@ -93,18 +104,29 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             break;
         }
     }
-    let mut chapters = story::tell(&whole(&reader, found)?);
-    let chapters = chapters.split_off(chapters.len().saturating_sub(args.limit));
+    let rows = whole(&reader, found)?;
+    let mut chapters = story::tell(&rows);
+    unanswered::note(&mut chapters, &rows, &reader)?;
+    Admitted::read(&allow_file()).note(&mut chapters, now);
     let begins = reader.begins()?;
+    let is_id = matches!(meanings.first(), Some(Query::Id(_) | Query::Queue(_)));
+    let nothing = || text::nothing(&args.what, is_id, since, begins, columns());
+    if args.for_sender {
+        if chapters.is_empty() {
+            return Err(Failure::Says(Exit::Data, nothing()));
+        }
+        return Ok(out.write_all(letter::letter(&chapters).as_bytes())?);
+    }
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let chapters = chapters.split_off(chapters.len().saturating_sub(limit));
     if args.json {
         let value = json!({ "what": args.what, "since": since, "journal_begins": begins,
             "journal": path, "deliveries": advice::with(&chapters) });
         return Ok(ascii_json(&value, out)?);
     }
-    let told = match (chapters.is_empty(), args.for_sender) {
-        (true, _) => text::nothing(&args.what, since, begins, columns()),
-        (false, true) => text::letter(&chapters),
-        (false, false) => text::timeline(&chapters, begins, columns()),
+    let told = match chapters.is_empty() {
+        true => nothing(),
+        false => text::timeline(&chapters, begins, columns()),
     };
     Ok(out.write_all(told.as_bytes())?)
 }

@@ -1,31 +1,86 @@
 //! What to do about a mail that was refused: what the sender mends, and the command that would let it in.
 
-use super::story::{Chapter, End};
+use super::{
+    admitted::By,
+    story::{Chapter, End},
+    text::date,
+};
 use crate::{
+    allow::{self, Kind},
     journal::Row,
     restriction::mend::{self, Exempt, Mend},
+    smtp::text::escaped,
 };
 use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// Without HELO there is nothing to be said about its name.
+const GREET: &str = "The client has to greet (HELO or EHLO) before MAIL.";
+/// What is less than [`mend`] says of the rule's sister, for which the name has to lead back.
+const POINTER: &str =
+    "The sending server's address needs a PTR record in DNS. Whoever gave the server its address sets it.";
+/// The setting that refuses before any list runs.
+const HELO_REQUIRED: &str = "helo_required";
+/// The list that runs whatever exemptions there are.
+const CONTENT: &str = "end_of_data";
 
 /// Why a mail did not get through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Advice {
     /// What the sender has to mend.
-    pub(super) sender: &'static str,
+    pub(super) sender: Cow<'static, str>,
     /// The command that would let it in, if there is one.
     pub(super) command: Option<String>,
+    /// What else would, or why nothing need be done; `None` where it is to change the entry.
+    pub(super) note: Option<String>,
 }
 
 impl Advice {
     /// The advice about a chapter; `None` where nothing was refused.
     pub(super) fn of(chapter: &Chapter) -> Option<Self> {
-        match chapter.end {
-            End::Rejected | End::Deferred | End::Waits => {}
-            End::Accepted | End::Open | End::Held | End::Discarded | End::Aborted => return None,
-        }
-        let Mend { sender, exempt } = mend::of(chapter.rule.as_deref()?);
-        Some(Self { sender, command: command(chapter, exempt) })
+        let rule = chapter.rule.as_deref().filter(|_| chapter.is_refused())?;
+        let Mend { sender, exempt } = mended(rule, chapter);
+        let sender = match &chapter.unanswered {
+            Some(what) => format!(
+                "Nothing at first: we could not look up {} in DNS. If that persists, see its name servers, or our \
+                 resolver.",
+                escaped(what)
+            )
+            .into(),
+            None => sender.into(),
+        };
+        let command = command(chapter, exempt).filter(|_| chapter.admitted.is_none());
+        Some(Self { sender, command, note: note(chapter) })
     }
+}
+
+/// What the rule's refusal means, by what is known of the mail.
+fn mended(rule: &str, chapter: &Chapter) -> Mend {
+    let mend = mend::of(rule);
+    match rule.split_whitespace().next().unwrap_or_default() {
+        HELO_REQUIRED => Mend { sender: GREET, exempt: Exempt::Nothing },
+        _ if chapter.stage.as_deref() == Some(CONTENT) => Mend { exempt: Exempt::Nothing, ..mend },
+        "reject_unknown_reverse_client_hostname" => Mend { sender: POINTER, ..mend },
+        "reject_multi_recipient_bounce" => Mend { exempt: Exempt::Client, ..mend },
+        _ => mend,
+    }
+}
+
+/// Whether a mail is refused by entries that an exemption passes by.
+pub(super) fn reaches_lists(chapter: &Chapter) -> bool {
+    chapter.rule.as_deref() != Some(HELO_REQUIRED) && chapter.stage.as_deref() != Some(CONTENT)
+}
+
+/// What is to be done where it is neither a command nor the entry.
+fn note(chapter: &Chapter) -> Option<String> {
+    if let Some(By { id, since }) = &chapter.admitted {
+        let since = date(since.0);
+        return Some(format!("Already let in by #{id} of `mailward allow list`, since {since}."));
+    }
+    let place = chapter.place.as_deref().map_or_else(String::new, |place| format!(" in {}", escaped(place)));
+    (chapter.rule.as_deref() == Some(HELO_REQUIRED)).then(|| {
+        format!("No exemption lets it in: the client has to greet, or {HELO_REQUIRED} is taken out{place}.")
+    })
 }
 
 /// The chapters with the advice about each.
@@ -35,6 +90,7 @@ pub(super) fn with(chapters: &[Chapter]) -> Vec<Value> {
         if let (Some(advice), Some(fields)) = (Advice::of(chapter), value.as_object_mut()) {
             fields.insert("sender_must".to_owned(), json!(advice.sender));
             fields.insert("command".to_owned(), json!(advice.command));
+            fields.insert("note".to_owned(), json!(advice.note));
         }
         value
     };
@@ -57,17 +113,24 @@ fn command(chapter: &Chapter, exempt: Exempt) -> Option<String> {
         let (sender, recipient) = (quoted(&sender.to_lowercase())?, quoted(&recipient.to_lowercase())?);
         return Some(format!("mailward greylist pass --sender {sender} --recipient {recipient}"));
     }
-    let (kind, value) = match exempt {
-        Exempt::Client => ("client", chapter.client.as_ref()?),
-        Exempt::Sender => ("sender", sender?),
-        Exempt::Recipient => ("recipient", recipient?),
-        Exempt::Nothing => return None,
-    };
-    Some(format!("mailward allow add {kind} {} --reason \"…\" --expires 30d", quoted(value)?))
+    let client = || add(Kind::Client, chapter.client.as_ref()?);
+    match exempt {
+        Exempt::Client => client(),
+        // Some senders name nobody, such as one without a domain.
+        Exempt::Sender => add(Kind::Sender, sender?).or_else(client),
+        Exempt::Recipient => add(Kind::Recipient, recipient?),
+        Exempt::Nothing => None,
+    }
+}
+
+/// The command that exempts somebody; `None` where `allow add` would refuse it.
+fn add(kind: Kind, value: &str) -> Option<String> {
+    allow::read(kind, value).ok()?;
+    Some(format!("mailward allow add {} {} --reason \"…\" --expires 30d", kind.word(), quoted(value)?))
 }
 
 /// Whether the local part is a hash: `[journal] privacy = "hash"`.
-fn is_masked(address: &str) -> bool {
+pub(super) fn is_masked(address: &str) -> bool {
     let hash = address.split('@').next().and_then(|local| local.strip_prefix("h:"));
     hash.is_some_and(|hash| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
@@ -88,7 +151,7 @@ fn quoted(word: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::borrow::Cow;
+    use crate::time::Timestamp;
 
     #[test]
     fn what_is_kept_as_a_hash_is_named_in_no_command() {
@@ -120,6 +183,83 @@ mod tests {
         ];
         for (entry, sender, want) in cases {
             assert_eq!(admission(&row(entry, sender)).as_deref(), want, "{entry} {sender}");
+        }
+    }
+
+    #[test]
+    fn only_what_lets_in_is_advised() {
+        let row = |entry: &str, stage: &str, sender: &'static str| Row {
+            verdict: "reject".into(),
+            entry: Some(entry.to_owned()),
+            stage: Some(stage.to_owned()),
+            place: Some("f:1".to_owned()),
+            client: Some(Cow::Borrowed("192.0.2.1")),
+            sender: Some(Cow::Borrowed(sender)),
+            recipient: Some(Cow::Borrowed("b@c.example")),
+            ..Row::default()
+        };
+        let client = Some("mailward allow add client 192.0.2.1 --reason \"…\" --expires 30d");
+        let greet = "No exemption lets it in: the client has to greet, or helo_required is taken out in f:1.";
+        let cases = [
+            ("helo_required", "helo", "a@b.example", None, Some(greet)),
+            ("reject_multi_recipient_bounce", "data", "", client, None),
+            ("reject_non_fqdn_sender", "sender", "alice", client, None),
+            (
+                "reject_non_fqdn_sender",
+                "sender",
+                "a@b.example",
+                Some("mailward allow add sender a@b.example --reason \"…\" --expires 30d"),
+                None,
+            ),
+            ("reject_rbl_client bl.example", "client", "a@b.example", client, None),
+            ("reject_rbl_client bl.example", "end_of_data", "a@b.example", None, None),
+        ];
+        for (entry, stage, sender, command, note) in cases {
+            let advice = Advice::of(&Chapter::of(&row(entry, stage, sender))).unwrap();
+            assert_eq!(
+                (advice.command.as_deref(), advice.note.as_deref()),
+                (command, note),
+                "{entry} {sender}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_already_let_in_is_not_advised_again() {
+        let row = Row {
+            verdict: "reject".into(),
+            entry: Some("reject_rbl_client bl.example".to_owned()),
+            client: Some(Cow::Borrowed("192.0.2.1")),
+            ..Row::default()
+        };
+        let mut chapter = Chapter::of(&row);
+        chapter.admitted = Some(By { id: 8, since: Timestamp(1_146_441_600) });
+        let Advice { command, note, .. } = Advice::of(&chapter).unwrap();
+        let want = "Already let in by #8 of `mailward allow list`, since 01 May 00:00:00.";
+        assert_eq!((command, note.as_deref()), (None, Some(want)));
+    }
+
+    #[test]
+    fn the_sender_is_told_what_is_really_missing() {
+        let row =
+            |entry: &str| Row { verdict: "defer".into(), entry: Some(entry.to_owned()), ..Row::default() };
+        let cases = [
+            ("helo_required", None, "The client has to greet (HELO or EHLO) before MAIL."),
+            (
+                "reject_unknown_reverse_client_hostname",
+                None,
+                "The sending server's address needs a PTR record in DNS. Whoever gave the server its address sets it.",
+            ),
+            (
+                "reject_unknown_sender_domain",
+                Some("b.example"),
+                "Nothing at first: we could not look up b.example in DNS. If that persists, see its name servers, or our resolver.",
+            ),
+        ];
+        for (entry, unanswered, want) in cases {
+            let mut chapter = Chapter::of(&row(entry));
+            chapter.unanswered = unanswered.map(str::to_owned);
+            assert_eq!(Advice::of(&chapter).unwrap().sender, want);
         }
     }
 

@@ -1,5 +1,6 @@
 //! From the rows of the journal to a story: what was tried, what came of it, and what came back later.
 
+use super::admitted::By;
 use crate::journal::Row;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -37,6 +38,21 @@ pub(super) struct Chapter {
     pub(super) tries: u32,
     /// How it came back after its wait.
     pub(super) returned: Option<Return>,
+    /// The list in which the entry stands.
+    #[serde(skip)]
+    pub(super) stage: Option<String>,
+    /// What the entry asked DNS about without an answer.
+    #[serde(skip)]
+    pub(super) unanswered: Option<String>,
+    /// The recipient, as far as the deciding decision knew it.
+    #[serde(skip)]
+    pub(super) judged: Option<String>,
+    /// The exemption that would let it in now.
+    #[serde(skip)]
+    pub(super) admitted: Option<By>,
+    /// What became of the message where the refusal took no effect.
+    #[serde(skip)]
+    pub(super) fate: Option<End>,
     #[serde(skip)]
     greylist: Option<String>,
     #[serde(skip)]
@@ -63,6 +79,21 @@ pub(super) enum End {
     Rejected,
     /// Accepted here, but the message did not come to its end.
     Aborted,
+}
+
+impl End {
+    /// The end of a message, by the journal's word for it.
+    fn of(fate: &str) -> Self {
+        match fate {
+            "accepted" => Self::Accepted,
+            "held" => Self::Held,
+            "discarded" => Self::Discarded,
+            "deferred" => Self::Deferred,
+            "rejected" => Self::Rejected,
+            "aborted" => Self::Aborted,
+            _ => Self::Open,
+        }
+    }
 }
 
 /// The retry that got through.
@@ -117,6 +148,7 @@ fn of_message(rows: &[&Row<'_>]) -> Vec<Chapter> {
         if let (End::Open, Some(fate)) = (chapter.end, fate) {
             chapter.meets(fate);
         }
+        chapter.fate = fate.filter(|_| chapter.is_only_observed()).map(|fate| End::of(&fate.verdict));
         chapter.queue_id = chapter.queue_id.or_else(|| fate.and_then(|fate| owned(&fate.queue_id)));
         chapters.push(chapter);
     }
@@ -149,6 +181,11 @@ impl Chapter {
             observed: row.observed,
             tries: 1,
             returned: None,
+            stage: row.stage.clone(),
+            unanswered: None,
+            judged: owned(&row.recipient),
+            admitted: None,
+            fate: None,
             greylist,
             waits,
         };
@@ -167,16 +204,21 @@ impl Chapter {
 
     /// Takes what became of the message.
     fn meets(&mut self, fate: &Row<'_>) {
-        self.end = match fate.verdict.as_ref() {
-            "accepted" => End::Accepted,
-            "held" => End::Held,
-            "discarded" => End::Discarded,
-            "deferred" => End::Deferred,
-            "rejected" => End::Rejected,
-            "aborted" => End::Aborted,
-            _ => End::Open,
-        };
+        self.end = End::of(&fate.verdict);
         self.reply = self.reply.take().or_else(|| owned(&fate.reply));
+    }
+
+    /// Whether it was not let in, now or for good.
+    pub(super) fn is_refused(&self) -> bool {
+        match self.end {
+            End::Rejected | End::Deferred | End::Waits => true,
+            End::Accepted | End::Open | End::Held | End::Discarded | End::Aborted => false,
+        }
+    }
+
+    /// Whether it would have been refused or dropped, and went on: `mode = "observe"`.
+    pub(super) fn is_only_observed(&self) -> bool {
+        self.observed && (self.is_refused() || self.end == End::Discarded)
     }
 
     /// Whether the mail may have gone through.

@@ -1,4 +1,4 @@
-//! The story in plain sentences, for the administrator and for the other side.
+//! The story in plain sentences, for the administrator.
 
 use super::{
     advice::Advice,
@@ -65,12 +65,16 @@ fn tell(out: &mut String, chapter: &Chapter, columns: usize) {
 
 fn advise(out: &mut String, chapter: &Chapter, advice: &Advice, columns: usize) {
     paragraph(out, &format!("What the sender must do: {}", advice.sender), columns);
-    match &advice.command {
+    let later = if chapter.observed { " once mode is enforce" } else { "" };
+    match (&advice.command, &advice.note) {
+        (_, Some(note)) => paragraph(out, note, columns),
         // Not wrapped, and with room: it is to be copied.
-        Some(command) => {
-            let _ = writeln!(out, "{INDENT}To let it in:\n    {command}");
+        (Some(command), None) => {
+            let _ = writeln!(out, "{INDENT}To let it in{later}:\n    {command}");
         }
-        None => paragraph(out, &format!("To let it in, change the entry{}.", at(chapter)), columns),
+        (None, None) => {
+            paragraph(out, &format!("To let it in{later}, change the entry{}.", at(chapter)), columns)
+        }
     }
 }
 
@@ -98,7 +102,38 @@ fn label(chapter: &Chapter) -> &'static str {
     }
 }
 
+/// What would have come of a mail that went on, and what came of it.
+fn observed(chapter: &Chapter) -> String {
+    let would = match chapter.end {
+        End::Waits => "greylisted",
+        End::Deferred => "refused for now",
+        End::Discarded => "accepted and dropped",
+        End::Rejected | End::Accepted | End::Open | End::Held | End::Aborted => "refused",
+    };
+    let tries = if chapter.tries > 1 { format!(" {} times", chapter.tries) } else { String::new() };
+    let queue = queue(chapter);
+    let went = match chapter.fate {
+        Some(End::Accepted) => format!("it was accepted{queue}, because mode was observe."),
+        Some(End::Aborted) => format!(
+            "it passed here, because mode was observe, but the message did not come to its end{queue}: the client \
+             broke off, or somebody else refused it."
+        ),
+        Some(End::Open | End::Held | End::Discarded | End::Waits | End::Deferred | End::Rejected) | None => {
+            "it passed, because mode was observe; what became of the message is not recorded.".to_owned()
+        }
+    };
+    format!("Would have been {would}{tries} {}; {went}", by(chapter))
+}
+
+/// ` as 4dZ1TJ2Pz3z`, where the queue id is known.
+pub(super) fn queue(chapter: &Chapter) -> String {
+    chapter.queue_id.as_ref().map_or_else(String::new, |id| format!(" as {}", escaped(id)))
+}
+
 fn sentence(chapter: &Chapter) -> String {
+    if chapter.is_only_observed() {
+        return observed(chapter);
+    }
     let mut text = String::new();
     if chapter.returned.is_some() || chapter.end == End::Waits {
         let _ = write!(text, "Greylisted {}", by(chapter));
@@ -114,10 +149,7 @@ fn sentence(chapter: &Chapter) -> String {
         };
         let _ = write!(text, "Came back {}{from} after {}: ", date(back.time), span(back.waited));
     }
-    let queue = match &chapter.queue_id {
-        Some(id) => format!(" as {}", escaped(id)),
-        None => String::new(),
-    };
+    let queue = queue(chapter);
     let _ = match chapter.end {
         End::Accepted => write!(text, "accepted{queue}."),
         End::Open => write!(text, "passed; what became of the message is not recorded."),
@@ -147,7 +179,8 @@ fn by(chapter: &Chapter) -> String {
     }
 }
 
-fn client(chapter: &Chapter) -> String {
+/// The client in words.
+pub(super) fn client(chapter: &Chapter) -> String {
     let address = chapter.client.as_deref().unwrap_or("unknown");
     match (&chapter.client_name, &chapter.helo) {
         (Some(name), _) => format!("{} {}", escaped(address), escaped(name)),
@@ -157,7 +190,7 @@ fn client(chapter: &Chapter) -> String {
 }
 
 /// An address between brackets, which what is in it cannot end.
-fn path(address: &Option<String>) -> String {
+pub(super) fn path(address: &Option<String>) -> String {
     match address {
         Some(address) => format!("<{}>", escaped(address).replace(['<', '>'], "?")),
         None => "?".to_owned(),
@@ -187,9 +220,10 @@ fn span(seconds: i64) -> String {
     if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }
 
-/// What is said where nothing is found.
+/// What is said where nothing is found; `is_id`: not of somebody.
 pub(super) fn nothing(
     what: &str,
+    is_id: bool,
     since: Option<Timestamp>,
     begins: Option<Timestamp>,
     columns: usize,
@@ -200,7 +234,8 @@ pub(super) fn nothing(
         (Some(begins), since) => {
             let from = since.filter(|since| *since > begins).unwrap_or(begins);
             format!(
-                "Nothing from or to {what} since {} UTC{}: it did not reach this filter.",
+                "{} {what} since {} UTC{}: it did not reach this filter.",
+                if is_id { "No mail with queue id, id or login" } else { "Nothing from or to" },
                 date(from.0),
                 if from == begins { ", when the journal begins" } else { "" }
             )
@@ -214,46 +249,6 @@ pub(super) fn nothing(
         out.push('\n');
     }
     out
-}
-
-/// A text for the other side: what happened to its last mail, and what it has to mend. No rule and no file is named.
-pub(super) fn letter(chapters: &[Chapter]) -> String {
-    let refused = |chapter: &&Chapter| Advice::of(chapter).is_some() && !chapter.observed;
-    let Some(chapter) = chapters.iter().rev().find(refused).or(chapters.last()) else { return String::new() };
-    let mut out = String::new();
-    let about = format!(
-        "The mail from {} to {} that came from {} on {} UTC",
-        path(&chapter.sender),
-        path(&chapter.recipient),
-        client(chapter),
-        date(chapter.time)
-    );
-    let Some(advice) = Advice::of(chapter) else {
-        let queue = chapter.queue_id.as_deref().map_or(String::new(), |id| format!(" as {}", escaped(id)));
-        push(&mut out, &format!("{about} was accepted by our mail server{queue}."));
-        return out;
-    };
-    let how = match chapter.end {
-        End::Rejected => "was refused by our mail server. It answered:",
-        _ => "was refused for now by our mail server. It answered:",
-    };
-    push(&mut out, &format!("{about} {how}"));
-    if let Some(reply) = &chapter.reply {
-        let _ = writeln!(out);
-        for line in wrap(&escaped(reply), 72) {
-            let _ = writeln!(out, "    {line}");
-        }
-        let _ = writeln!(out);
-    }
-    push(&mut out, &format!("What has to be mended: {}", advice.sender));
-    out
-}
-
-fn push(out: &mut String, text: &str) {
-    for line in wrap(text, 76) {
-        out.push_str(&line);
-        out.push('\n');
-    }
 }
 
 /// Every step of a decision.
