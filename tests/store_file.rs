@@ -159,7 +159,7 @@ async fn the_readme_s_five_queries_answer() {
         recipient: "bob@example.org".to_owned(),
         ..attempt("news@example.net", after)
     };
-    assert_eq!(support::greylist::say(&store, to(300)).await, "New 240");
+    assert_eq!(say(&store, to(300)).await, "New 240");
     // Times of today, where a question is about the last days.
     let writer = Connection::open(settings(&directory).path).unwrap();
     writer

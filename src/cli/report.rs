@@ -12,6 +12,7 @@ use super::{
     Exit, Failure, ascii_json, columns, control,
     control::Unanswered,
     metrics::replace,
+    span::span,
     why::{self, since},
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
         control::{Answer, Request},
         status::Status,
     },
-    time::{Clock, SystemClock, Timestamp, parse_duration},
+    time::{Clock, SystemClock, Timestamp},
 };
 use clap::Args as ClapArgs;
 use figures::{Period, Report};
@@ -59,7 +60,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The time to report on
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "1d")]
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "1d")]
     since: Duration,
     /// Write a page to FILE instead; `-` is standard output
     #[arg(long, value_name = "FILE", conflicts_with = "json")]

@@ -7,7 +7,7 @@ mod story;
 mod text;
 mod unanswered;
 
-use super::{Exit, Failure, ascii_json, columns, configured};
+use super::{Exit, Failure, ascii_json, columns, configured, span::span};
 use crate::{
     config::{
         settings::Config,
@@ -19,7 +19,7 @@ use crate::{
         stored::Stored,
     },
     sqlite,
-    time::{Clock, SystemClock, Timestamp, parse_duration},
+    time::{Clock, SystemClock, Timestamp},
 };
 use admitted::Admitted;
 pub(super) use advice::admission;
@@ -60,7 +60,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Only the last time, such as 7d
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     since: Option<Duration>,
     /// At most so many deliveries, the latest
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = value_parser!(u64).range(1..))]
