@@ -56,6 +56,8 @@ const ENDS: &[(&str, &[i32])] = &[
     ("mailward doctor", &[0, 1, 2]),
     ("mailward status --nagios", &[0, 1]),
     ("mailward scan message.eml", &[1]),
+    // Nothing of theirs was stopped here.
+    ("mailward why invoices@billing.example --for-sender", &[65]),
 ];
 
 /// The fenced blocks of a language.
