@@ -9,9 +9,15 @@
 
 mod support;
 
-use mailward::store::GreylistStore;
+use mailward::store::{GreylistStore, sqlite::SqliteStore};
 use rusqlite::Connection;
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 use support::{
     directory::Directory,
     greylist::{attempt, rows, say, says, settings, sqlite},
@@ -71,6 +77,35 @@ async fn a_copy_that_was_not_finished_passes_for_none() {
     let kept = Connection::open(directory.path().join("greylist.db.schema1")).unwrap();
     let check: String = kept.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!((check.as_str(), place.exists()), ("ok", false));
+}
+
+#[test]
+fn who_opens_the_file_while_another_makes_it_takes_it_for_no_stranger_s() {
+    for round in 0..30 {
+        let directory = Directory::new();
+        let path = settings(&directory).path;
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let looks = scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let said = SqliteStore::check_as_it_is(&settings(&directory));
+                    let foreign = said.is_err_and(|error| error.words() == "another program's database");
+                    assert!(!foreign, "round {round}");
+                }
+            });
+            for _ in 0..20 {
+                let connection = Connection::open(&path).unwrap();
+                let sql = format!(
+                    "BEGIN; {FIRST_SCHEMA}; PRAGMA user_version = 1; PRAGMA application_id = 1196579148; COMMIT"
+                );
+                connection.execute_batch(&sql).unwrap();
+                drop(connection);
+                fs::remove_file(&path).unwrap();
+            }
+            stop.store(true, Ordering::Relaxed);
+            looks.join().unwrap();
+        });
+    }
 }
 
 /// Runs the system's sqlite3 on the file, for reading only; `None` where there is none.

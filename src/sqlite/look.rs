@@ -56,12 +56,14 @@ pub fn look(path: &Path, mark: Mark, patience: Duration) -> Result<Contents, Err
     Ok(Contents { schema, wal: journal == "wal", soundness })
 }
 
-/// The schema's number.
+/// The schema's number. All is read at one moment: another process may be making the file just now.
 pub(super) fn version(connection: &Connection, path: &Path, mark: Mark) -> Result<i64, Error> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let moment = connection.unchecked_transaction()?;
+    let pragma = |name| moment.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let found = pragma("user_version")?;
     let application = pragma("application_id")?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    let tables: i64 = moment.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    moment.finish()?;
     if application != mark.application_id && (application != 0 || tables != 0) {
         return Err(Error::Foreign(path.to_owned()));
     }
