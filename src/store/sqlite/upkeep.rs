@@ -75,6 +75,11 @@ impl Upkeep {
         self.due = Instant::now() + ROUND;
     }
 
+    #[cfg(test)]
+    pub(super) fn hurry(&mut self) {
+        self.due = Instant::now();
+    }
+
     /// One step.
     pub(super) fn step(&mut self, connection: &mut Connection) -> Result<()> {
         let (now, instant) = (self.clock.now(), Instant::now());

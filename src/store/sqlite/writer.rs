@@ -266,18 +266,20 @@ impl Writer {
     }
 
     fn maintain(&mut self) {
-        let Some(mut upkeep) = self.upkeep.take() else { return };
-        if upkeep.due_in().is_zero() {
-            let result = match self.open() {
-                Ok(connection) => upkeep.step(connection).map_err(StoreError::from),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = result {
-                upkeep.pause();
-                self.failed(error);
-            }
+        if !self.upkeep.as_ref().is_some_and(|upkeep| upkeep.due_in().is_zero()) {
+            return;
         }
-        self.upkeep = Some(upkeep);
+        let opened = self.open().map(drop);
+        // It stays where it is, and rests first: a bug in it must neither end it for good nor come again at once.
+        let Some(upkeep) = &mut self.upkeep else { return };
+        upkeep.pause();
+        let stepped = opened.and_then(|()| match &mut self.connection {
+            Some(connection) => upkeep.step(connection).map_err(StoreError::from),
+            None => Ok(()),
+        });
+        if let Err(error) = stepped {
+            self.failed(error);
+        }
     }
 }
 
@@ -301,4 +303,38 @@ fn add(counter: &AtomicU64) {
 
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{greylist::Settings, time::Timestamp};
+    use std::sync::{Mutex, atomic::AtomicBool};
+
+    /// A clock with a bug.
+    #[derive(Debug, Default)]
+    struct Broken(AtomicBool);
+
+    impl Clock for Broken {
+        fn now(&self) -> Timestamp {
+            assert!(self.0.load(Ordering::Relaxed), "a planted bug");
+            Timestamp(1)
+        }
+    }
+
+    #[test]
+    fn a_bug_in_the_upkeep_neither_ends_it_nor_comes_again_at_once() {
+        let directory = std::env::temp_dir().join(format!("mailward-upkeep-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let file =
+            settings::Greylist { path: directory.join("greylist.db"), ..settings::Greylist::default() };
+        let ages = Arc::new(Mutex::new(Settings::default().ages()));
+        let clock = Arc::new(Broken::default());
+        let mut writer = Writer::new(file, Some(ages), clock.clone(), Arc::default(), true);
+        writer.upkeep.as_mut().unwrap().hurry();
+        assert!(catch_unwind(AssertUnwindSafe(|| writer.maintain())).is_err());
+        let due = writer.upkeep.as_ref().map(Upkeep::due_in);
+        assert!(due.is_some_and(|due| due > Duration::from_secs(1)), "{due:?}");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }
