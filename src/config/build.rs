@@ -11,10 +11,10 @@ use super::{
     values,
 };
 use crate::{
-    decision::action::ClassId,
+    decision::{Written, action::ClassId},
     origin::{Fault, Word},
     request::Stage,
-    restriction::args::TempfailAction,
+    restriction::{args::TempfailAction, mend::HELO_REQUIRED},
     smtp::{domain::Domain, reply::ReplyCode},
     table::{
         Source,
@@ -144,7 +144,8 @@ impl Values<'_> {
         self.bool("delay_reject", &mut config.policy.delay_reject);
         self.bool("lookahead", &mut config.policy.lookahead);
         if let Some(Setting { name, value: Value::Bool(true) }) = self.raw.get("helo_required") {
-            config.policy.helo_required = Some(name.origin.clone());
+            let written = Written { text: HELO_REQUIRED.into(), origin: name.origin.clone() };
+            config.policy.helo_required = Some(written.into());
         }
         let limits = &mut config.limits;
         self.number("max_sessions", &mut limits.max_sessions);

@@ -58,12 +58,11 @@ fn is_postmaster(request: &Request<'_>) -> bool {
 
 /// smtpd_helo_required, in smtpd's words: MAIL before HELO is refused before any list runs.
 fn missing_helo(policy: &Policy, request: &Request<'_>) -> Option<(Verdict, Rule)> {
-    let origin = policy.helo_required.as_ref()?;
+    let written = policy.helo_required.as_ref()?;
     if request.event != Event::Mail || request.session.helo.is_some() {
         return None;
     }
-    let written = Written { text: "helo_required".into(), origin: origin.clone() };
-    let rule = Rule { stage: Stage::Helo, written: written.into() };
+    let rule = Rule { stage: Stage::Helo, written: written.clone() };
     const CODE: ReplyCode = ReplyCode::known(503);
     let reply = Reply::new(CODE, Enhanced::new(5, 1), "Error: send HELO/EHLO first");
     Some((Verdict::Reply(reply), rule))

@@ -29,7 +29,7 @@ pub struct Policy {
     /// Whether the lookups of later entries are asked early. Default true.
     pub lookahead: bool,
     /// Where `helo_required` is set, as smtpd_helo_required: MAIL without HELO is refused. Default: nowhere.
-    pub helo_required: Option<Origin>,
+    pub helo_required: Option<Arc<Written>>,
 }
 
 impl Default for Policy {

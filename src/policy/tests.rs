@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     decision::{
-        Decision, Deferrals, Outcome, Verdict,
+        Decision, Deferrals, Outcome, Verdict, Written,
         action::{Action, ClassId},
         text::{FaultLine, LogLine, RecordLine},
     },
@@ -26,7 +26,12 @@ use crate::{
     },
     testing::{Mail, list, policy_question, zone},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+/// The setting, written there.
+fn helo_required(origin: Origin) -> Arc<Written> {
+    Arc::new(Written { text: "helo_required".into(), origin })
+}
 
 /// A rule that asks for the addresses of names, then for writing lookups, and then says something.
 #[derive(Debug)]
@@ -353,15 +358,15 @@ fn mail_without_helo_is_refused_where_helo_is_required() {
     let polite = Mail::new().at(Event::Mail, Stage::Sender);
     let mut policy = Policy { delay_reject: false, ..policy(&[(Stage::Sender, &["permit"])]) };
     assert_eq!(verdict(&decided(&policy, &silent, &Answers::new())), "pass");
-    policy.helo_required = Some(Origin::new("mailward.toml", 7, 1));
+    policy.helo_required = Some(helo_required(Origin::new("mailward.toml", 7, 1)));
     let refused = decided(&policy, &silent, &Answers::new());
     assert_eq!(verdict(&refused), "503 5.5.1 Error: send HELO/EHLO first");
-    assert_eq!(
-        refused.rule.map(|rule| format!("{} {}", rule.written.text, rule.written.origin)).unwrap(),
-        "helo_required mailward.toml:7"
-    );
+    let rule = refused.rule.unwrap();
+    assert_eq!(format!("{} {}", rule.written.text, rule.written.origin), "helo_required mailward.toml:7");
+    // The journal numbers entries by their place in memory.
+    assert!(Arc::ptr_eq(&rule.written, policy.helo_required.as_ref().unwrap()));
     assert_eq!(verdict(&decided(&policy, &polite, &Answers::new())), "pass");
-    let required = Policy { helo_required: Some(Origin::new("t", 1, 1)), ..Policy::default() };
+    let required = Policy { helo_required: Some(helo_required(Origin::new("t", 1, 1))), ..Policy::default() };
     let judged = [Event::Connect, Event::Helo, Event::Mail, Event::Rcpt].map(|event| required.judges(event));
     assert_eq!(judged, [false, false, true, false]);
 }

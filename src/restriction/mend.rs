@@ -3,6 +3,9 @@
 
 use super::find;
 
+/// The setting that refuses like a rule, as traces name it.
+pub const HELO_REQUIRED: &str = "helo_required";
+
 /// What a refusal by a rule means for the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mend {
@@ -44,6 +47,12 @@ const NAMELESS: Mend = mend(
      server its address sets it.",
     Exempt::Client,
 );
+const POINTERLESS: Mend = mend(
+    "The sending server's address needs a PTR record in DNS. Whoever gave the server its address sets it.",
+    Exempt::Client,
+);
+/// Refused before any list runs, and so before any exemption is looked for.
+const SILENT: Mend = mend("The client has to greet (HELO or EHLO) before MAIL.", Exempt::Nothing);
 const HELO: Mend = mend(
     "The sending server has to greet with its full host name, one that DNS knows (myhostname in Postfix).",
     Exempt::Client,
@@ -80,11 +89,12 @@ pub fn of(entry: &str) -> Mend {
     match name {
         "reject_rbl_client" | "reject_dnsbl_score" => LISTED,
         name if name.starts_with("reject_rhsbl_") => LISTED_NAME,
-        "reject_unknown_client_hostname" | "reject_unknown_reverse_client_hostname" => NAMELESS,
-        "reject_invalid_helo_hostname"
-        | "reject_non_fqdn_helo_hostname"
-        | "reject_unknown_helo_hostname"
-        | "helo_required" => HELO,
+        "reject_unknown_client_hostname" => NAMELESS,
+        "reject_unknown_reverse_client_hostname" => POINTERLESS,
+        HELO_REQUIRED => SILENT,
+        "reject_invalid_helo_hostname" | "reject_non_fqdn_helo_hostname" | "reject_unknown_helo_hostname" => {
+            HELO
+        }
         "reject_unknown_sender_domain" => SENDER_DOMAIN,
         "reject_non_fqdn_sender" => SENDER_FORM,
         "reject_unknown_recipient_domain" | "reject_non_fqdn_recipient" => RECIPIENT_DOMAIN,
@@ -96,7 +106,7 @@ pub fn of(entry: &str) -> Mend {
         }
         "reject_multi_recipient_bounce" => mend(
             "A bounce has one recipient. The sending server sends something else with the null sender.",
-            Exempt::Nothing,
+            Exempt::Client,
         ),
         "reject_attachment_name" => mend(
             "The message holds a file of a kind that is not taken here. Send it in another form, or as a link.",

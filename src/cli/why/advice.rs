@@ -8,19 +8,12 @@ use super::{
 use crate::{
     allow::{self, Kind},
     journal::Row,
-    restriction::mend::{self, Exempt, Mend},
+    restriction::mend::{self, Exempt, HELO_REQUIRED, Mend},
     smtp::text::escaped,
 };
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
-/// Without HELO there is nothing to be said about its name.
-const GREET: &str = "The client has to greet (HELO or EHLO) before MAIL.";
-/// What is less than [`mend`] says of the rule's sister, for which the name has to lead back.
-const POINTER: &str =
-    "The sending server's address needs a PTR record in DNS. Whoever gave the server its address sets it.";
-/// The setting that refuses before any list runs.
-const HELO_REQUIRED: &str = "helo_required";
 /// The list that runs whatever exemptions there are.
 const CONTENT: &str = "end_of_data";
 
@@ -39,7 +32,8 @@ impl Advice {
     /// The advice about a chapter; `None` where nothing was refused.
     pub(super) fn of(chapter: &Chapter) -> Option<Self> {
         let rule = chapter.rule.as_deref().filter(|_| chapter.is_refused())?;
-        let Mend { sender, exempt } = mended(rule, chapter);
+        let Mend { sender, exempt } = mend::of(rule);
+        let exempt = if is_content(chapter) { Exempt::Nothing } else { exempt };
         let sender = match &chapter.unanswered {
             Some(what) => format!(
                 "Nothing at first: we could not look up {} in DNS. If that persists, see its name servers, or our \
@@ -54,21 +48,14 @@ impl Advice {
     }
 }
 
-/// What the rule's refusal means, by what is known of the mail.
-fn mended(rule: &str, chapter: &Chapter) -> Mend {
-    let mend = mend::of(rule);
-    match rule.split_whitespace().next().unwrap_or_default() {
-        HELO_REQUIRED => Mend { sender: GREET, exempt: Exempt::Nothing },
-        _ if chapter.stage.as_deref() == Some(CONTENT) => Mend { exempt: Exempt::Nothing, ..mend },
-        "reject_unknown_reverse_client_hostname" => Mend { sender: POINTER, ..mend },
-        "reject_multi_recipient_bounce" => Mend { exempt: Exempt::Client, ..mend },
-        _ => mend,
-    }
+/// Whether the list refused that looks at the content.
+fn is_content(chapter: &Chapter) -> bool {
+    chapter.stage.as_deref() == Some(CONTENT)
 }
 
 /// Whether a mail is refused by entries that an exemption passes by.
 pub(super) fn reaches_lists(chapter: &Chapter) -> bool {
-    chapter.rule.as_deref() != Some(HELO_REQUIRED) && chapter.stage.as_deref() != Some(CONTENT)
+    chapter.rule.as_deref() != Some(HELO_REQUIRED) && !is_content(chapter)
 }
 
 /// What is to be done where it is neither a command nor the entry.

@@ -1,6 +1,6 @@
 //! Exemptions: a permit at the head of the lists, and no more than that.
 
-use super::{decided, policy, reply, verdict};
+use super::{decided, helo_required, policy, reply, verdict};
 use crate::{
     decision::{Deferral, Rule, Written},
     lookup::answers::Answers,
@@ -52,7 +52,7 @@ fn an_exemption_clears_no_earlier_deferral_and_a_missing_helo_stays_refused() {
     mail.carried.if_permit = Some(Deferral { reply: reply(450, "earlier"), rule });
     let immediate = Policy { delay_reject: false, ..policy(&[(Stage::Recipient, &["reject"])]) };
     assert_eq!(verdict(&decided(&immediate, &mail, &Answers::new())), "450 4.7.1 earlier");
-    let strict = Policy { helo_required: Some(Origin::builtin("x")), ..Policy::default() };
+    let strict = Policy { helo_required: Some(helo_required(Origin::builtin("x"))), ..Policy::default() };
     let mut mail = mail.at(Event::Mail, Stage::Sender);
     mail.session.helo = None;
     assert_eq!(verdict(&decided(&strict, &mail, &Answers::new())), "503 5.5.1 Error: send HELO/EHLO first");
