@@ -344,7 +344,7 @@ fn a_database_from_a_newer_version_or_a_corrupt_one_fails() {
     let said = left.ask();
     let newer = format!(
         "FAIL database: DIR/state/journal.db (the journal) has schema 99, this version knows {}: the daemon does not start \
-         with it / install the newer mailward again, or move back the copy that it kept beside the file",
+         with it / install the newer mailward again, or put back a copy from before it",
         mailward::journal::KIND.mark().schema
     );
     assert_eq!(

@@ -46,7 +46,7 @@ CREATE TABLE policy (
   first_used INTEGER NOT NULL
 );
 
--- What each span of 4096 rows can be found by: hashes of addresses, names and networks, sorted, in 256 buckets.
+-- What each span of 4096 rows (since 0002_spans 16384) can be found by: hashes of addresses, names and networks, sorted, in 256 buckets.
 CREATE TABLE term (
   bucket INTEGER NOT NULL,
   span   INTEGER NOT NULL,                  -- id / 4096

@@ -2,7 +2,7 @@
 
 use base64_simd::STANDARD_NO_PAD;
 
-/// The value of a letter of base64 (RFC 4648, with `-` and `_` too), or [`SKIP`], or [`PAD`].
+/// The value of a letter of base64 (RFC 4648 section 4), or [`SKIP`], or [`PAD`].
 const SKIP: u8 = 0x40;
 const PAD: u8 = 0x41;
 

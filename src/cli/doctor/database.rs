@@ -63,6 +63,9 @@ const LITTLE: u64 = 1 << 30;
 /// A log that grows beyond this is held by a reader that does not end.
 const LONG_LOG: u64 = 256 << 20;
 
+/// What to do about a corrupt file that the daemon itself renews.
+const RENEW: &str = "put back a copy, or restart mailward: a corrupt file is moved aside and made anew";
+
 const SUBJECT: &str = "database";
 const REPLACE: &str = "stop mailward, put back a copy or move the file away, start mailward";
 
@@ -87,22 +90,17 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         State::Newer(found, known) => problem(
             Level::Fail,
             format!("has schema {found}, this version knows {known}: the daemon does not start with it"),
-            "install the newer mailward again, or move back the copy that it kept beside the file",
+            "install the newer mailward again, or put back a copy from before it",
         ),
         State::Foreign => problem(
             Level::Fail,
             "belongs to another program: the daemon does not start with it".to_owned(),
             "name another file in mailward.toml",
         ),
-        State::Fails(why) => problem(
-            Level::Fail,
-            format!("cannot be read: {why}"),
-            if facts.renewed {
-                "put back a copy, or restart mailward: a corrupt file is moved aside and made anew"
-            } else {
-                REPLACE
-            },
-        ),
+        State::Fails(why) => {
+            let fix = if facts.renewed { RENEW } else { REPLACE };
+            problem(Level::Fail, format!("cannot be read: {why}"), fix);
+        }
     }
     if facts.works == Some(false) {
         problem(Level::Fail, "fails, says the daemon".to_owned(), "see its log: journalctl -u mailward");
