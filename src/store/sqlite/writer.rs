@@ -23,7 +23,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
-    thread,
     time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
@@ -31,9 +30,6 @@ use tracing::{debug, error, info, warn};
 
 /// How many jobs one commit takes at most.
 const GROUP: usize = 256;
-/// How long a group waits for others when the last one was not alone. Whoever comes meanwhile wakes nobody, and a commit
-/// costs as much as some rows.
-const GATHER: Duration = Duration::from_micros(200);
 /// How long a store that cannot be opened is left alone.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a lock is waited for while it is known to be held: the mails of the time before have waited long enough.
@@ -95,7 +91,6 @@ impl Writer {
     }
 
     fn work(&mut self, jobs: &Receiver<Job>) {
-        let mut busy = false;
         loop {
             let pause = self.upkeep.as_ref().map_or(Duration::from_secs(3_600), Upkeep::due_in);
             let mut next = match jobs.recv_timeout(pause) {
@@ -103,9 +98,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            if mem::take(&mut busy) && next.is_some() {
-                thread::sleep(GATHER);
-            }
+            // What came while the last group was committed is a group; to wait for more costs more than it saves.
             let mut group = Vec::new();
             while let Some(job) = next.take() {
                 match job {
@@ -120,7 +113,6 @@ impl Writer {
                     next = jobs.try_recv().ok();
                 }
             }
-            busy = group.len() > 1;
             self.observe(group);
             self.maintain();
             if let Some(connection) = &self.connection {
