@@ -30,9 +30,18 @@ def build(directory, with_mailward):
     release = cargo(["--example", "empty_indymilter"] + (["--bin", "mailward"] if with_mailward else []))
     return {
         "libmilter": f"{libmilter} unix:{{socket}}",
-        "indymilter": f"{shlex.quote(str(release / 'examples/empty_indymilter'))} unix:{{socket}}",
+        "indymilter": run_indymilter(release),
         "mailward": run_mailward(release),
     }
+
+
+def build_indymilter():
+    """Compiles the Rust filter; the command that starts it."""
+    return run_indymilter(cargo(["--example", "empty_indymilter"]))
+
+
+def run_indymilter(release):
+    return f"{shlex.quote(str(release / 'examples/empty_indymilter'))} unix:{{socket}}"
 
 
 def build_mailward():

@@ -13,6 +13,8 @@ import time
 HOUR = 3_600
 # What makes the load generator use these names.
 NAMES = ["--client-name", "mx.isp{n}.example", "--from", "user@s{n}.example", "--nets", 131_072]
+# Of a message that has several.
+RECIPIENTS = 10
 # The sessions of known clients, and those that nobody has seen.
 KNOWN_FIRST = 1_000_000_000
 NEW_FIRST = 2_000_000_000

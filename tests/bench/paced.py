@@ -6,12 +6,12 @@ import threading
 import time
 
 from filters import CannotRun
+from greylist_tables import RECIPIENTS
 from milter_client import Session, strings
 
 CLIENTS = 8
 # Recipients a second of each client.
 RATE = 25
-RECIPIENTS = 10
 
 
 def replies(path, seconds, number):

@@ -9,11 +9,11 @@ import subprocess
 import time
 
 from filters import START_SECONDS, CannotRun, stop
+from greylist_tables import RECIPIENTS
 from milterload import cpu_seconds
 
 # As many as the load generator has sessions. Each has one request on the way, as a process of Postfix has.
 CONNECTIONS = 32
-RECIPIENTS = 10
 ANSWER_SECONDS = 30
 
 
