@@ -1,5 +1,5 @@
-//! `mailward replay` on messages that were looked into: their content is not kept, so what can be told again is told, and
-//! for the rest the rule that looked is named.
+//! `mailward replay`: what a changed rule concerns, to the mail. The content of messages is not kept: what can be told again
+//! is told, and for the rest the rule that looked is named.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a fault in here is a failed test")]
 
@@ -11,6 +11,7 @@ use std::fs;
 use support::{
     directory::Directory,
     milter::{Daemon, From, Session, parse, shown},
+    played::{Played, nameless, without_ids},
 };
 
 const POLICY: &str = r#"
@@ -99,4 +100,71 @@ async fn messages_in_which_nothing_was_found_are_told_again_and_for_others_the_r
     let before = policy.replace("end_of_data = [", "end_of_data = [ \"reject\",");
     assert_eq!(told(&directory, &before), ([8, 4, 2, 0, 2], json!({})));
     daemon.stop().await;
+}
+
+const CHANGED: &str = "\
+DIR/mailward.toml on what was recorded since 01 May 00:00:00 UTC
+        4  decisions
+        0  the same
+        1  newly refused
+        1  newly accepted
+        1  refused otherwise
+        1  cannot be told: something is not recorded
+
+not recorded:
+        1  answers to A
+        1  answers to AAAA
+        1  answers to MX
+
+newly refused:
+        1  check_recipient_access inline:{ eva@rcpt.example=REJECT }
+           (DIR/mailward.toml:5)
+           mta3.sender.example[192.0.2.80] <a@sender.example> ->
+           <eva@rcpt.example>
+           now: 554 5.7.1 <eva@rcpt.example>: Recipient address rejected: Access
+                denied
+           id ID
+
+newly accepted:
+        1  check_recipient_access inline:{ no@rcpt.example=REJECT }
+           (test.toml:5)
+           mta3.sender.example[192.0.2.80] <a@sender.example> ->
+           <no@rcpt.example>
+           was: 554 5.7.1 <no@rcpt.example>: Recipient address rejected: Access
+                denied
+           now: greylisted first
+           id ID
+
+refused otherwise:
+        1  check_recipient_access inline:{ eva@rcpt.example=REJECT }
+           (DIR/mailward.toml:5)
+           mta3.sender.example[192.0.2.80] <a@sender.example> ->
+           <eva@rcpt.example>
+           was: 450 4.2.0 <eva@rcpt.example>: Recipient address rejected:
+                Greylisted, please try again in 4 minutes
+           now: 554 5.7.1 <eva@rcpt.example>: Recipient address rejected: Access
+                denied
+           id ID
+";
+
+#[tokio::test]
+async fn a_replay_under_a_changed_rule_tells_exactly_what_it_concerns() {
+    let played = Played::start().await;
+    let good = From::named("mta3.sender.example", "192.0.2.80");
+    played.mail(&good, "mta3.sender.example", "<a@sender.example>", "<eva@rcpt.example>", 0).await;
+    played.mail(&good, "mta3.sender.example", "<a@sender.example>", "<eva@rcpt.example>", 447).await;
+    played.mail(&nameless(), "x", "<b@sender.example>", "<eva@rcpt.example>", 1).await;
+    played.mail(&good, "mta3.sender.example", "<a@sender.example>", "<no@rcpt.example>", 1).await;
+    played.daemon.server.journal().unwrap().close();
+    let policy = fs::read_to_string(played.config()).unwrap();
+    let same =
+        "        4  decisions\n        4  the same\n        0  newly refused\n        0  newly accepted\n";
+    assert!(played.says(&["replay"]).contains(same));
+    let changed = policy
+        .replace("\"reject_unknown_client_hostname\"", "")
+        .replace("no@rcpt.example=REJECT", "eva@rcpt.example=REJECT");
+    fs::write(played.config(), changed).unwrap();
+    let got = without_ids(&played.says(&["replay"]));
+    assert_eq!(got, CHANGED);
+    played.daemon.stop().await;
 }

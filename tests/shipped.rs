@@ -12,78 +12,10 @@ use std::{fmt::Write as _, path::Path};
 use support::{
     directory::Directory,
     milter::{Daemon, From, Session, parse, shown},
+    servers::SERVERS,
 };
 
 const TO: &[&str] = &["<eva@mx.example.test>"];
-
-/// A server whose name leads to its address and back: what it is, address, PTR name, HELO where it is another, sender.
-const SERVERS: &[(&str, &str, &str, &str, &str)] = &[
-    ("Gmail", "209.85.128.41", "mail-wm1-f41.google.com", "", "alice@gmail.com"),
-    ("Gmail by IPv6", "2a00:1450:4864:20::32b", "mail-wm1-x32b.google.com", "", "alice@gmail.com"),
-    ("a Workspace domain", "209.85.221.54", "mail-wr1-f54.google.com", "", "ceo@firm.example"),
-    (
-        "Microsoft 365",
-        "40.107.22.41",
-        "mail-dbaeur03on2041.outbound.protection.outlook.com",
-        "EUR03-DBA-obe.outbound.protection.outlook.com",
-        "bob@firm.example",
-    ),
-    (
-        "Microsoft 365 by IPv6",
-        "2a01:111:f403:c201::1",
-        "mail-am0eur02on20701.outbound.protection.outlook.com",
-        "EUR02-AM0-obe.outbound.protection.outlook.com",
-        "bob@outlook.com",
-    ),
-    ("Yahoo", "77.238.177.32", "sonic301-21.consmr.mail.ir2.yahoo.com", "", "carol@yahoo.com"),
-    ("iCloud", "17.58.6.49", "pv50p00im-ztdg10011301.me.com", "", "dan@icloud.com"),
-    ("GMX", "212.227.15.15", "mout.gmx.net", "", "erika@gmx.net"),
-    ("T-Online", "194.25.134.83", "mailout05.t-online.de", "", "hans@t-online.de"),
-    ("Proton", "185.70.43.16", "mail-4316.protonmail.ch", "", "frank@proton.me"),
-    ("Fastmail", "103.168.172.144", "fout-a1-smtp.messagingengine.com", "", "grace@fastmail.com"),
-    ("Zoho", "136.143.188.12", "sender4-op-o12.zoho.com", "", "heidi@zoho.com"),
-    ("Mimecast", "185.58.85.124", "eu-smtp-delivery-124.mimecast.com", "", "ivan@firm.example"),
-    (
-        "Amazon SES",
-        "54.240.7.12",
-        "a7-12.smtp-out.eu-west-1.amazonses.com",
-        "",
-        "0102019a5c1f3e9b-4f7c@eu-west-1.amazonses.com",
-    ),
-    (
-        "SendGrid",
-        "149.72.123.24",
-        "o1.ptr2411.mailer.example",
-        "",
-        "bounces+1234-abcd-eva=mx@em.mailer.example",
-    ),
-    (
-        "Mailgun",
-        "69.72.42.7",
-        "m42-7.mailgun.net",
-        "",
-        "bounce+ab12cd.34ef-eva=mx.example.test@mg.shop.example",
-    ),
-    ("a shop's own server", "198.51.100.20", "mail.shop.example", "", "orders@shop.example"),
-    ("a web server", "198.51.100.21", "www1.shop.example", "www1.shop.example", "no-reply@shop.example"),
-    (
-        "a mailing list",
-        "82.195.75.100",
-        "bendel.debian.org",
-        "",
-        "bounce-debian-user=eva=mx.example.test@lists.debian.org",
-    ),
-    (
-        "a forwarder with SRS",
-        "198.51.100.22",
-        "fwd.alumni.example",
-        "",
-        "SRS0=HHH=TT=gmail.com=alice@alumni.example",
-    ),
-    ("BATV", "198.51.100.23", "mx.firm.example", "", "prvs=1234abcdef=bob@firm.example"),
-    ("a bounce", "198.51.100.23", "mx.firm.example", "", ""),
-    ("an address probe", "198.51.100.23", "mx.firm.example", "", "double-bounce@firm.example"),
-];
 
 /// The zone of all of them; every sender's domain has an MX.
 fn zone() -> String {

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a fault in here is a failed test")]
 
 pub mod asking;
+pub mod content;
 pub mod dialogue;
 pub mod directory;
 pub mod dns;
@@ -18,11 +19,13 @@ pub mod hostile;
 pub mod login;
 pub mod mailward;
 pub mod milter;
+pub mod played;
 pub mod policy_server;
 pub mod postfix;
 pub mod postgrey;
 pub mod recorded;
 pub mod reported;
+pub mod servers;
 pub mod sink;
 pub mod smtp;
 pub mod stage;
