@@ -1,5 +1,5 @@
 //! Every key of mailward.toml: path, type, range, default and manual sentence. The reader, `check-config` and the
-//! manual page mailward.toml(5) all use this one table.
+//! manual page mailward.toml(5) all use this one table; it is long because every key has its row.
 
 mod attachments;
 

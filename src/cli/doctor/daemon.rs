@@ -30,15 +30,14 @@ impl Daemon {
 
 const SUBJECT: &str = "daemon";
 
-/// Judges it; `version` is this program's, `unit` whether systemd starts the daemon.
-pub(super) fn check(daemon: &Daemon, version: &str, unit: bool) -> Vec<Finding> {
+/// Judges it; `version` is this program's, `run` the command that starts the daemon where systemd does not.
+pub(super) fn check(daemon: &Daemon, version: &str, run: Option<&str>) -> Vec<Finding> {
     let status = match daemon {
         Daemon::Answers(status) => status,
         Daemon::Silent(why) => {
-            let start = if unit {
-                "systemctl start mailward; `journalctl -u mailward` says why it ended"
-            } else {
-                "start `mailward run`, which says why it cannot serve"
+            let start = match run {
+                None => "systemctl start mailward; `journalctl -u mailward` says why it ended".to_owned(),
+                Some(run) => format!("start `{run}`, which says why it cannot serve"),
             };
             return vec![Finding::new(Level::Fail, SUBJECT, why).fix(start)];
         }
@@ -96,7 +95,7 @@ mod tests {
         let daemon = |change: fn(&mut Status)| {
             let mut status = status();
             change(&mut status);
-            said(&check(&Daemon::Answers(Box::new(status)), "1.0", true))
+            said(&check(&Daemon::Answers(Box::new(status)), "1.0", None))
         };
         let well = "ok running for 25h, mode enforce, process 812, 1.0";
         assert_eq!(daemon(|_| ()), [well]);
@@ -140,12 +139,11 @@ mod tests {
         let silent = || Daemon::Silent("the daemon does not run (/run/x)".to_owned());
         let want = "FAIL the daemon does not run (/run/x) / systemctl start mailward; `journalctl -u mailward` says why it \
                     ended";
-        assert_eq!(said(&check(&silent(), "1", true)), [want]);
-        let want =
-            "FAIL the daemon does not run (/run/x) / start `mailward run`, which says why it cannot serve";
-        assert_eq!(said(&check(&silent(), "1", false)), [want]);
+        assert_eq!(said(&check(&silent(), "1", None)), [want]);
+        let want = "FAIL the daemon does not run (/run/x) / start `mailward run -c x`, which says why it cannot serve";
+        assert_eq!(said(&check(&silent(), "1", Some("mailward run -c x"))), [want]);
         let denied = Daemon::NotAsked("permission denied".to_owned());
-        assert_eq!(said(&check(&denied, "1", true)), ["note permission denied"]);
+        assert_eq!(said(&check(&denied, "1", None)), ["note permission denied"]);
         for (seconds, want) in [(0, "0s"), (119, "119s"), (125, "2m"), (7_000, "116m"), (180_000, "2d")] {
             assert_eq!(ago(Timestamp(5), Timestamp(5 + seconds)), want);
         }

@@ -83,7 +83,8 @@ fn examine(args: &Args) -> Vec<Finding> {
     let unit = look::machine::unit();
     let installed = unit.as_ref().is_some_and(|unit| unit.enabled != "not-found" && !unit.enabled.is_empty());
 
-    let mut findings = daemon::check(&found, env!("CARGO_PKG_VERSION"), installed);
+    let run = (!installed).then(|| suggested("run", &source));
+    let mut findings = daemon::check(&found, env!("CARGO_PKG_VERSION"), run.as_deref());
     findings.extend(configuration::check(&configuration::Facts {
         source: source.to_string(),
         check: suggested("check-config", &source),
