@@ -165,7 +165,7 @@ fn answer(kind: &str, name: &str, value: &str) -> (Lookup, Answer) {
         "NS" => (Lookup::Ns(domain()), text()),
         "TXT" => (Lookup::Txt(domain()), text()),
         "PTR" => (Lookup::Ptr(name.parse().unwrap()), text()),
-        other => panic!("`{other}` is no type of a test zone"),
+        other => panic!("`{other}` is not a type of a test zone"),
     }
 }
 
@@ -227,7 +227,7 @@ pub(crate) fn faults_of(
     let mut words = split(line).into_iter().map(word);
     let name = words.next().unwrap();
     let kind = restriction::find(&name.text).unwrap_or_else(|| panic!("no restriction `{}`", name.text));
-    let Parse::Entry(parse) = kind.parse else { panic!("`{}` is no entry by itself", name.text) };
+    let Parse::Entry(parse) = kind.parse else { panic!("`{}` is not an entry by itself", name.text) };
     let mut tables = InlineTables::default();
     tables.0.dotted = !settings.parent_domain_matches_subdomains;
     let mut arguments = Arguments::new(name, words.collect(), settings, &mut tables);

@@ -98,10 +98,10 @@ fn exemptions_are_made_without_the_daemon_too_and_wrong_ones_are_named() {
         (
             &["add", "client", "192.0.2.300"][..],
             65,
-            "mailward: `192.0.2.300` is no IP address: write an address such as 192.0.2.1 or 2001:db8::1\n",
+            "mailward: `192.0.2.300` is not an IP address: write an address such as 192.0.2.1 or 2001:db8::1\n",
         ),
         (&["remove", "7"], 65, "mailward: there is no exemption 7: see `mailward allow list`\n"),
-        (&["remove", "x"], 64, "mailward: `x` is no number of `allow list`; or write kind and value\n"),
+        (&["remove", "x"], 64, "mailward: `x` is not a number of `allow list`; or write kind and value\n"),
         (
             &["remove", "ip", "192.0.2.1"],
             64,

@@ -174,7 +174,7 @@ fn a_socket_that_cannot_be_bound_ends_the_start_with_73_and_the_reason() {
     let _listener = UnixListener::bind(&used).unwrap();
     for (path, reason) in [
         (&missing, "No such file or directory"),
-        (&file, "there is a file that is no socket"),
+        (&file, "there is a file that is not a socket"),
         (&used, "is mailward running already?"),
     ] {
         let config = directory.file("mailward.toml", &policy(path, ""));

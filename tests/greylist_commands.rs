@@ -135,7 +135,7 @@ async fn an_address_that_no_mail_can_have_is_refused() {
         [(local(65), "a local part has at most 64 octets"), (long, "one has at most 254 octets")]
     {
         let (exit, out, err) = command(&directory, "", &["opt-out", &wrong]);
-        let want = format!("mailward: `{}` is no address: {want}\n", &wrong[..wrong.len().min(80)]);
+        let want = format!("mailward: `{}` is not an address: {want}\n", &wrong[..wrong.len().min(80)]);
         assert_eq!((exit, out.as_str(), err), (Exit::Usage, "", want));
     }
 }

@@ -86,7 +86,7 @@ const CASES: [Case; 9] = [
         from: "sqlgrey",
         file: "sqlgrey.sql",
         says: "sqlgrey: 3 rows and 2 known clients, 1 entry of no use, 1 faulty\n",
-        faults: &["connect, row 4: `192.0` is no address and no network"],
+        faults: &["connect, row 4: `192.0` is neither an address nor a network"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-100,-100,,1,0,,,import:sqlgrey",
             "198.51.100.0/24,,to@rcpt.example,-100,-100,,1,0,198.51.100.7,,import:sqlgrey",
@@ -108,7 +108,7 @@ const CASES: [Case; 9] = [
         from: "milter-greylist",
         file: "milter-greylist.db",
         says: "milter-greylist: 3 rows and 1 known client, 1 entry of no use, 2 faulty\n",
-        faults: &["line 18: `soon` is no time in Unix seconds", "line 19: it has no sender in brackets"],
+        faults: &["line 18: `soon` is not a time in Unix seconds", "line 19: it has no sender in brackets"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-300,-300,,1,0,192.0.2.1,,import:milter-greylist",
             "198.51.100.0/24,a@y.example,odd local@rcpt.example,-3600,-3600,-3600,1,1,198.51.100.7,,import:milter-greylist",
@@ -134,7 +134,7 @@ const CASES: [Case; 9] = [
         from: "spamd",
         file: "spamdb.txt",
         says: "spamd: 2 rows and 1 known client, 2 entries of no use, 2 faulty\n",
-        faults: &["line 4: `not an address` is no address", "line 7: it is no line of spamdb"],
+        faults: &["line 4: `not an address` is not an address", "line 7: it is not a line of spamdb"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-100,-100,,1,0,192.0.2.1,,import:spamd",
             "198.51.100.0/24,,to@rcpt.example,-200,-200,,1,0,198.51.100.1,,import:spamd",
@@ -145,7 +145,7 @@ const CASES: [Case; 9] = [
         from: "greylistd",
         file: "written/greylistd",
         says: "greylistd: 3 rows and 2 known clients, 0 entries of no use, 1 faulty\n",
-        faults: &["line 8: it is no triplet"],
+        faults: &["line 8: it is not a triplet"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-600,-600,-600,1,1,192.0.2.1,,import:greylistd",
             "198.51.100.0/24,,to@rcpt.example,-603,-603,,1,0,198.51.100.7,,import:greylistd",
@@ -432,7 +432,7 @@ async fn faults_are_counted_and_the_first_are_shown() {
     let lines: Vec<&str> = err.lines().collect();
     assert_eq!(
         (lines[0], lines[9]),
-        ("mailward: line 1: it is no line of spamdb", "mailward: line 10: it is no line of spamdb")
+        ("mailward: line 1: it is not a line of spamdb", "mailward: line 10: it is not a line of spamdb")
     );
     assert_eq!(lines[10], "mailward: and 15 more that could not be read");
     assert_eq!(lines.len(), 12);

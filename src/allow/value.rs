@@ -107,7 +107,7 @@ fn client(text: &str) -> Result<String, ValueError> {
     } else {
         "write an address such as 192.0.2.1 or 2001:db8::1"
     };
-    Err(wrong(text, "is no IP address", help))
+    Err(wrong(text, "is not an IP address", help))
 }
 
 fn network(text: &str) -> Result<String, ValueError> {
@@ -116,7 +116,7 @@ fn network(text: &str) -> Result<String, ValueError> {
         None => (text, None),
     };
     let Some(start) = address(start) else {
-        return Err(wrong(text, "is no network", "write one such as 192.0.2.0/24 or 2001:db8::/32"));
+        return Err(wrong(text, "is not a network", "write one such as 192.0.2.0/24 or 2001:db8::/32"));
     };
     let whole = if start.is_ipv4() { 32 } else { 128 };
     let length = match length {
@@ -147,7 +147,7 @@ fn named(text: &str) -> Result<String, ValueError> {
         return Err(wrong(text, "is a mail address", "write `sender` or `recipient` instead of `domain`"));
     }
     let Some(domain) = Domain::for_query(text.trim_start_matches('.')) else {
-        return Err(wrong(text, "is no domain", "write one such as example.org"));
+        return Err(wrong(text, "is not a domain", "write one such as example.org"));
     };
     if registrable(domain.as_str()).is_none() {
         let help = "anybody can register a name below it: name the domain itself, such as example.org";
@@ -162,9 +162,9 @@ fn mailbox(text: &str) -> Result<String, ValueError> {
     match read.rsplit_once('@') {
         Some((_, domain)) if domain::valid_utf8_hostname(domain) && read.chars().all(usable) => Ok(read),
         _ if Domain::for_query(text).is_some() => {
-            Err(wrong(text, "is no mail address", format!("for all addresses of a domain write @{text}")))
+            Err(wrong(text, "is not a mail address", format!("for all addresses of a domain write @{text}")))
         }
-        _ => Err(wrong(text, "is no mail address", "write one such as bob@example.org, or @example.org")),
+        _ => Err(wrong(text, "is not a mail address", "write one such as bob@example.org, or @example.org")),
     }
 }
 
@@ -199,17 +199,17 @@ mod tests {
             (
                 Kind::Client,
                 "192.0.2.300",
-                "`192.0.2.300` is no IP address: write an address such as 192.0.2.1 or 2001:db8::1",
+                "`192.0.2.300` is not an IP address: write an address such as 192.0.2.1 or 2001:db8::1",
             ),
             (
                 Kind::Client,
                 "192.0.2.0/24",
-                "`192.0.2.0/24` is no IP address: for a network write `network` instead of `client`",
+                "`192.0.2.0/24` is not an IP address: for a network write `network` instead of `client`",
             ),
             (
                 Kind::Client,
                 "mx.example.org",
-                "`mx.example.org` is no IP address: for a name write `domain` instead of `client`",
+                "`mx.example.org` is not an IP address: for a name write `domain` instead of `client`",
             ),
             (
                 Kind::Network,
@@ -230,13 +230,17 @@ mod tests {
             (
                 Kind::Sender,
                 "example.org",
-                "`example.org` is no mail address: for all addresses of a domain write @example.org",
+                "`example.org` is not a mail address: for all addresses of a domain write @example.org",
             ),
-            (Kind::Sender, "", "`` is no mail address: write one such as bob@example.org, or @example.org"),
+            (
+                Kind::Sender,
+                "",
+                "`` is not a mail address: write one such as bob@example.org, or @example.org",
+            ),
             (
                 Kind::Recipient,
                 "a\n\u{1b}[31m@example.org",
-                "`a\\u{a}\\u{1b}[31m@example.org` is no mail address: write one such as bob@example.org, or @example.org",
+                "`a\\u{a}\\u{1b}[31m@example.org` is not a mail address: write one such as bob@example.org, or @example.org",
             ),
         ];
         for (kind, text, want) in cases {

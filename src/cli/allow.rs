@@ -161,7 +161,7 @@ fn found<'a>(rows: &'a [Allowed], which: &[String]) -> Result<&'a Allowed, Failu
         [number] => {
             let id = number.strip_prefix('#').unwrap_or(number).parse::<i64>().map_err(|_| {
                 let message =
-                    format!("`{}` is no number of `allow list`; or write kind and value", escaped(number));
+                    format!("`{}` is not a number of `allow list`; or write kind and value", escaped(number));
                 Failure::Says(Exit::Usage, message)
             })?;
             rows.iter().find(|row| row.id == id)

@@ -56,7 +56,7 @@ fn exchange(mut stream: impl Read + Write) -> io::Result<()> {
     })?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length == 0 || length > ANSWER_LIMIT {
-        return Err(io::Error::other("what answers is no milter"));
+        return Err(io::Error::other("what answers is not a milter"));
     }
     let mut answer = vec![0; length];
     stream.read_exact(&mut answer)?;

@@ -103,7 +103,7 @@ impl Reader<'_> {
         }
         if let Some(Value::Text(word)) = self.value("header") {
             if word.text.is_empty() || !word.text.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
-                let fault = word.error(format!("`{}` is no name of a header field", word.text));
+                let fault = word.error(format!("`{}` is not the name of a header field", word.text));
                 loader.warn(fault.help("write a name such as `X-Attachment-Check`"));
             }
             rules.header = word.text.as_str().into();
@@ -204,7 +204,7 @@ fn extensions(
         if let Some(list) = list(text) {
             all.extend(list.into_iter().map(str::to_owned));
         } else if bare.is_empty() || bare.contains(['*', '?', '/', '\\', ':', '"']) {
-            let fault = word.error(format!("`{text}` is no extension"));
+            let fault = word.error(format!("`{text}` is not an extension"));
             loader.warn(fault.help("write patterns for whole names below banned_patterns"));
         } else {
             all.push(bare.to_owned());

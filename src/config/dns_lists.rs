@@ -77,7 +77,9 @@ fn scored(raw: &Raw, loader: &mut Loader<'_>) -> BTreeMap<String, Arc<ScoredList
                 for (site, shown) in names {
                     match Domain::for_query(&site.text) {
                         Some(domain) => drop(list.show.insert(domain, shown.text.as_str().into())),
-                        None => here(loader, site.error(format!("`{}` is no domain of a list", site.text))),
+                        None => {
+                            here(loader, site.error(format!("`{}` is not a domain of a list", site.text)))
+                        }
                     }
                 }
             }
@@ -183,7 +185,7 @@ fn doubts(raw: &Raw, name: &str, list: &ScoredList, used: &Scored) -> Vec<Fault>
         if let Some(domain) = Domain::for_query(&site.text)
             && !list.sites.iter().any(|site| site.list.used.zone == domain)
         {
-            let message = format!("`show` names `{domain}`, which is no site of `{name}`");
+            let message = format!("`show` names `{domain}`, which is not a site of `{name}`");
             let fault = Fault::warning(&site.origin, site.text.chars().count(), message);
             faults.push(fault.help("write a domain as it stands in `sites`"));
         }

@@ -57,7 +57,7 @@ fn read_bytes(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, String>> {
         return Ok(Err("it is a directory".to_owned()));
     }
     if !metadata.is_file() {
-        return Ok(Err("it is no regular file".to_owned()));
+        return Ok(Err("it is not a regular file".to_owned()));
     }
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;

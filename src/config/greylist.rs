@@ -131,6 +131,6 @@ fn store_path(word: &Word) -> Result<PathBuf, Fault> {
         Some(("postgres" | "postgresql", _)) => {
             Err(word.error("PostgreSQL is not in this version").help(help))
         }
-        Some(_) | None => Err(word.error(format!("`{}` is no store", word.text)).help(help)),
+        Some(_) | None => Err(word.error(format!("`{}` is not a store", word.text)).help(help)),
     }
 }

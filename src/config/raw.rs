@@ -163,12 +163,12 @@ impl Reader<'_> {
                 Some(value) if (min..=max).contains(&value) => Ok(Value::Bytes(value)),
                 Some(_) => Err(bad(format!("\"{string}\" is out of range"))
                     .help(format!("it takes {}", key.takes.describe()))),
-                None => Err(bad(format!("\"{string}\" is no size"))
+                None => Err(bad(format!("\"{string}\" is not a size"))
                     .help("write a number and KiB, MiB or GiB, such as \"32 MiB\"")),
             },
             Takes::Permissions => match u32::from_str_radix(string, 8) {
                 Ok(bits) if bits <= 0o777 && !string.starts_with('+') => Ok(Value::Permissions(bits)),
-                _ => Err(bad(format!("\"{string}\" are no permission bits"))
+                _ => Err(bad(format!("\"{string}\" are not permission bits"))
                     .help("write three octal digits, such as \"0660\"")),
             },
             Takes::Bool | Takes::Number(..) | Takes::Code | Takes::Names => {
@@ -212,7 +212,7 @@ impl Reader<'_> {
                 code.map(Value::Code).ok_or_else(|| {
                     let fault = self.fault(
                         span.clone(),
-                        format!("`{path}`: {written} is no reply code that a milter can send"),
+                        format!("`{path}`: {written} is not a reply code that a milter can send"),
                     );
                     fault.help(format!("it takes {}", key.takes.describe()))
                 })

@@ -94,7 +94,7 @@ fn reword(error: &Error, span: Range<usize>, text: &Text) -> Fault {
         let word = text.text.get(span.clone()).unwrap_or_default();
         return match word {
             "" => fault("a value is missing"),
-            word => fault(&format!("`{word}` is no value")).help("put text into quotes"),
+            word => fault(&format!("`{word}` is not a value")).help("put text into quotes"),
         };
     }
     if message.starts_with("invalid") && message.contains("visible characters") {

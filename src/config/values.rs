@@ -19,7 +19,7 @@ const DNS_PORT: u16 = 53;
 pub(super) fn socket(word: &Word) -> Result<Socket, Fault> {
     let forms = "write `unix:/path` or `inet:127.0.0.1:8895`";
     let Some((kind, rest)) = word.text.split_once(':') else {
-        return Err(word.error(format!("`{}` is no socket", word.text)).help(forms));
+        return Err(word.error(format!("`{}` is not a socket", word.text)).help(forms));
     };
     match kind {
         "unix" | "local" => unix_socket(word, rest),
@@ -48,7 +48,7 @@ fn inet_socket(word: &Word, rest: &str) -> Result<Socket, Fault> {
         })?,
     };
     let Some(port) = port_number(port) else {
-        return Err(word.error(format!("`{port}` is no port")).help("a port is a number from 1 to 65535"));
+        return Err(word.error(format!("`{port}` is not a port")).help("a port is a number from 1 to 65535"));
     };
     match domain::address(unbracketed(host)) {
         Some(IpAddr::V6(_)) if !host.starts_with('[') && !rest.contains('@') => {
@@ -57,7 +57,7 @@ fn inet_socket(word: &Word, rest: &str) -> Result<Socket, Fault> {
         }
         Some(address) => Ok(Socket::Inet(SocketAddr::new(address, port))),
         None => {
-            let fault = word.error(format!("`{host}` is no IP address"));
+            let fault = word.error(format!("`{host}` is not an IP address"));
             Err(fault.help(format!("write the address, such as `inet:127.0.0.1:{port}`")))
         }
     }
@@ -113,7 +113,7 @@ pub(super) fn nameserver(word: &Word) -> Result<SocketAddr, Fault> {
         Some(SocketAddr::new(address, port_number(port)?))
     });
     server.ok_or_else(|| {
-        let fault = word.error(format!("`{text}` is no DNS server"));
+        let fault = word.error(format!("`{text}` is not a DNS server"));
         fault.help("write an IP address, with a port if it is not 53: `127.0.0.1:5353`, `[::1]:5353`")
     })
 }
@@ -121,7 +121,7 @@ pub(super) fn nameserver(word: &Word) -> Result<SocketAddr, Fault> {
 /// Reads the zone of a DNS list.
 pub(super) fn zone(word: &Word) -> Result<Domain, Fault> {
     Domain::for_query(&word.text).ok_or_else(|| {
-        let fault = word.error(format!("`{}` is no DNS list", word.text));
+        let fault = word.error(format!("`{}` is not a DNS list", word.text));
         fault.help("write its zone as it stands in the restrictions, such as `list.example.org`")
     })
 }

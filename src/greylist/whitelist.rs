@@ -52,7 +52,7 @@ impl Clients {
             } else if is_domain(word) {
                 self.domains.insert(word.to_ascii_lowercase());
             } else {
-                let message = format!("`{word}` is no host name, no network and no /pattern/");
+                let message = format!("`{word}` is not a host name, a network or a /pattern/");
                 faults.push(Fault::error(&origin, word.chars().count(), message));
             }
         }
@@ -87,7 +87,7 @@ impl Recipients {
             } else if is_domain(word) {
                 self.domains.insert(lower);
             } else {
-                let message = format!("`{word}` is no address, no domain and no /pattern/");
+                let message = format!("`{word}` is not an address, a domain or a /pattern/");
                 faults.push(Fault::error(&origin, word.chars().count(), message));
             }
         }
@@ -239,7 +239,7 @@ mod tests {
         let shown: Vec<String> =
             faults.iter().map(|f| format!("{}:{} {}", f.origin, f.origin.column, f.message)).collect();
         assert_eq!(shown[0], "list:2:1 the pattern is faulty: missing closing parenthesis");
-        assert_eq!(shown[1], "list:3:2 `a b` is no host name, no network and no /pattern/");
-        assert_eq!(shown[2], "list:4:1 `1.2.3.4/40` is no host name, no network and no /pattern/");
+        assert_eq!(shown[1], "list:3:2 `a b` is not a host name, a network or a /pattern/");
+        assert_eq!(shown[2], "list:4:1 `1.2.3.4/40` is not a host name, a network or a /pattern/");
     }
 }

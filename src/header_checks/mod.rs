@@ -39,7 +39,7 @@ impl HeaderTable {
     pub fn load(word: &Word, source: &mut dyn Source) -> Result<Self, Fault> {
         const HELP: &str = "write `pcre:/etc/mailward/header_checks`, for example";
         let Some((kind, name)) = word.text.split_once(':') else {
-            let message = format!("`{}` is no table: it has no type", word.text);
+            let message = format!("`{}` is not a table: it has no type", word.text);
             return Err(word.error(message).help(HELP));
         };
         let notation = match kind {

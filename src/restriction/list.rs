@@ -52,7 +52,7 @@ impl List {
         };
         let width = written.chars().count();
         let Some(zone) = Domain::for_query(written) else {
-            let fault = Fault::error(&word.origin, width, format!("`{written}` is no domain of a list"));
+            let fault = Fault::error(&word.origin, width, format!("`{written}` is not a domain of a list"));
             if let Some((bare, _)) = written.split_once('*') {
                 let help = format!("write `{bare}`; weights stand in a scored list, [dnsbl.NAME]");
                 return Err(fault.help(help));

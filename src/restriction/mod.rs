@@ -206,7 +206,7 @@ mod tests {
         for kind in registry() {
             for name in [kind.name].iter().chain(kind.aliases) {
                 let word = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-                assert!(word && !name.is_empty(), "`{name}` is no word of postconf(5)");
+                assert!(word && !name.is_empty(), "`{name}` is not a word of postconf(5)");
                 assert!(seen.insert(*name), "`{name}` stands twice");
                 assert_eq!(find(&name.to_uppercase()).map(|found| found.name), Some(kind.name));
             }
@@ -218,7 +218,7 @@ mod tests {
     fn every_manual_begins_with_a_sentence_and_fits_the_terminal() {
         for Kind { name, manual, .. } in registry() {
             let first = manual.lines().next().unwrap_or_default();
-            assert!(first.len() > 1 && first.ends_with('.'), "{name}: `{first}` is no sentence");
+            assert!(first.len() > 1 && first.ends_with('.'), "{name}: `{first}` is not a sentence");
             assert!(first.starts_with(char::is_uppercase), "{name}: `{first}` begins small");
             assert!(manual.contains("\nExample: "), "{name} shows no example");
             assert!(manual.ends_with('\n') && !manual.ends_with("\n\n"), "{name}: end of manual");

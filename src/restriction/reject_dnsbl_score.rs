@@ -180,8 +180,14 @@ mod tests {
                     (write its sites below [dnsbl.x], such as `sites = [\"zen.spamhaus.org=127.0.0.[2..11]*3\"]`)";
         assert_eq!(message(&fault), want);
         let cases = [
-            ("a.example*x", "t:3:15+1 error: `x` is no weight (write a whole number, such as `*2` or `*-4`)"),
-            ("a.example*", "t:3:15+1 error: `` is no weight (write a whole number, such as `*2` or `*-4`)"),
+            (
+                "a.example*x",
+                "t:3:15+1 error: `x` is not a weight (write a whole number, such as `*2` or `*-4`)",
+            ),
+            (
+                "a.example*",
+                "t:3:15+1 error: `` is not a weight (write a whole number, such as `*2` or `*-4`)",
+            ),
             (
                 "a.example=127.0.0.[3..2]*2",
                 "t:3:27+1 error: the range goes down from 3 to 2 \

@@ -72,7 +72,8 @@ impl Site {
                 let number = text.parse::<i32>().ok().filter(|weight| limits.contains(weight));
                 number.ok_or_else(|| {
                     let origin = word.origin.right(list.chars().count() + 1);
-                    let fault = Fault::error(&origin, text.chars().count(), format!("`{text}` is no weight"));
+                    let fault =
+                        Fault::error(&origin, text.chars().count(), format!("`{text}` is not a weight"));
                     fault.help("write a whole number, such as `*2` or `*-4`")
                 })?
             }

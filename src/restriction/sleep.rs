@@ -39,7 +39,7 @@ fn parse(arguments: &mut Arguments<'_>) -> Result<Box<dyn Restriction>, Fault> {
     match word.text.parse().ok().filter(|_| digits) {
         Some(seconds) => Ok(Box::new(Sleep(seconds))),
         None => {
-            let fault = word.error(format!("`{}` is no number of seconds", word.text));
+            let fault = word.error(format!("`{}` is not a number of seconds", word.text));
             Err(fault.help("write `sleep 1`"))
         }
     }
@@ -79,7 +79,7 @@ mod tests {
         let fault = |line: &str| rule_with(line, &Settings::default()).unwrap_err().message;
         assert_eq!(fault("sleep"), "`sleep` needs a number of seconds behind it");
         for word in ["x", "-1", "+1", "1s", "1.5", "4294967296"] {
-            assert_eq!(fault(&format!("sleep {word}")), format!("`{word}` is no number of seconds"));
+            assert_eq!(fault(&format!("sleep {word}")), format!("`{word}` is not a number of seconds"));
         }
         assert!(rule_with("sleep 0", &Settings::default()).is_ok());
     }

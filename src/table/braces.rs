@@ -34,7 +34,7 @@ fn read(word: &Word, kind: &str, source: &mut dyn Source) -> Result<Vec<Line>, F
         at = span.end;
         // As in Postfix, what stands behind the brace of a rule makes it none.
         if !line.text[span.clone()].starts_with('{') || closing(&line.text, span.start) != Some(span.end) {
-            let message = format!("`{}` is no rule in braces", &line.text[span.clone()]);
+            let message = format!("`{}` is not a rule in braces", &line.text[span.clone()]);
             source.fault(line.error(span, message).help(help.clone()));
             faulty = true;
             continue;
@@ -95,7 +95,7 @@ mod tests {
         let text = "pcre:{ {# x} {}, { if /o/ }\n {/o{2}/ REJECT\n  two}{ENDIF}, {/^(f)/ REJECT <$1>} }";
         let fault = AccessTable::load(&word(text), &mut memory).map(drop);
         assert_eq!(fault, Ok(()));
-        let want = "m.toml:3:34+28 error: `{/o{2}/ REJECT\n  two}{ENDIF}` is no rule in braces \
+        let want = "m.toml:3:34+28 error: `{/o{2}/ REJECT\n  two}{ENDIF}` is not a rule in braces \
                     (write `pcre:{ {/^pattern/ REJECT go away}, {…} }`)";
         assert_eq!(memory.messages()[0], want);
         let mut memory = Memory::default();
@@ -135,8 +135,8 @@ mod tests {
         let text = "regexp:{ /a/ OK, {/b/ REJCT}, {/c/}, {if /d/}, {/e OK} }";
         AccessTable::load(&word(text), &mut memory).unwrap();
         let want = [
-            format!("m.toml:3:14+3 error: `/a/` is no rule in braces {RULES}"),
-            format!("m.toml:3:18+2 error: `OK` is no rule in braces {RULES}"),
+            format!("m.toml:3:14+3 error: `/a/` is not a rule in braces {RULES}"),
+            format!("m.toml:3:18+2 error: `OK` is not a rule in braces {RULES}"),
             "m.toml:3:27+5 error: unknown action `REJCT` (did you mean `REJECT`?)".to_owned(),
             "m.toml:3:36+3 error: the pattern has no action (write the action behind it, such as `OK`, `DUNNO` or \
              `REJECT`)"

@@ -90,7 +90,7 @@ fn network(line: &Line, span: Range<usize>) -> Result<IpNet, Fault> {
     };
     let Ok(parsed) = bare.parse::<IpAddr>() else {
         let fault =
-            line.error(span.start..span.start + address.len(), format!("`{address}` is no IP address"));
+            line.error(span.start..span.start + address.len(), format!("`{address}` is not an IP address"));
         let help = "a cidr: table holds networks only, such as `192.0.2.0/24` or `2001:db8::/32`";
         return Err(fault.help(help));
     };
@@ -99,7 +99,7 @@ fn network(line: &Line, span: Range<usize>) -> Result<IpNet, Fault> {
     let digits = !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit());
     let number = length.parse::<u8>().ok().filter(|number| digits && *number <= widest);
     let Some(network) = number.and_then(|number| IpNet::new(parsed, number).ok()) else {
-        let message = format!("`/{length}` is no network length");
+        let message = format!("`/{length}` is not a network length");
         let start = span.start + address.len();
         return Err(line.error(start..span.end, message).help(format!("write a number from 0 to {widest}")));
     };
@@ -153,9 +153,9 @@ mod tests {
         let want = [
             "t:1:1+10 error: `10.0.0.1/8`: the address has bits set behind the network length (write `10.0.0.0/8`)"
                 .to_owned(),
-            "t:2:9+3 error: `/33` is no network length (write a number from 0 to 32)".to_owned(),
-            "t:3:9+2 error: `/x` is no network length (write a number from 0 to 32)".to_owned(),
-            format!("t:4:1+11 error: `example.net` is no IP address {NETWORKS}"),
+            "t:2:9+3 error: `/33` is not a network length (write a number from 0 to 32)".to_owned(),
+            "t:3:9+2 error: `/x` is not a network length (write a number from 0 to 32)".to_owned(),
+            format!("t:4:1+11 error: `example.net` is not an IP address {NETWORKS}"),
             "t:5:1+10 error: `10.0.0.0/8` has no action (write the action behind it, such as `OK`, `DUNNO` or `REJECT`)"
                 .to_owned(),
             "t:6:7+1 error: nothing may stand behind `endif` \
@@ -163,8 +163,8 @@ mod tests {
             "t:6:1+5 error: `endif` without `if` (remove it, or write the `if` above)".to_owned(),
             "t:7:15+2 error: nothing may stand behind the network of an `if` \
              (write its rules on the lines below, without blanks before them)".to_owned(),
-            format!("t:8:1+12 error: `[2001:db8::1` is no IP address {NETWORKS}"),
-            "t:9:11+4 error: `/129` is no network length (write a number from 0 to 128)".to_owned(),
+            format!("t:8:1+12 error: `[2001:db8::1` is not an IP address {NETWORKS}"),
+            "t:9:11+4 error: `/129` is not a network length (write a number from 0 to 128)".to_owned(),
             "t:10:1+1 error: a network is missing (write one such as `192.0.2.0/24`)".to_owned(),
             "t:7:1+2 error: `if` without `endif` (write `endif` behind its last rule)".to_owned(),
         ];

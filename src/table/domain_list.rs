@@ -124,7 +124,9 @@ fn pattern(word: &Word, subdomains: Subdomains, source: &mut dyn Source) -> Resu
     let name = text.strip_prefix('.').unwrap_or(text);
     let literal = name.starts_with('[') && name.ends_with(']');
     if !literal && !domain::valid_utf8_hostname(name) && !domain::is_address(name) {
-        return Err(word.error(format!("`{text}` is no domain")).help("write names such as `example.com`"));
+        return Err(word
+            .error(format!("`{text}` is not a domain"))
+            .help("write names such as `example.com`"));
     }
     if name.len() < text.len() && subdomains != Subdomains::MatchDotted {
         let fault = Fault::warning(&word.origin, text.chars().count(), format!("`{text}` matches nothing"));
@@ -200,8 +202,8 @@ mod tests {
                 "/etc/relay",
                 "10 error: `/etc/relay` is a file (write the domains themselves, or a table such as `texthash:/etc/relay`)",
             ),
-            ("a..b", "4 error: `a..b` is no domain (write names such as `example.com`)"),
-            ("*", "1 error: `*` is no domain (write names such as `example.com`)"),
+            ("a..b", "4 error: `a..b` is not a domain (write names such as `example.com`)"),
+            ("*", "1 error: `*` is not a domain (write names such as `example.com`)"),
             (
                 ".a.b",
                 "4 warning: `.a.b` matches nothing (write `a.b`: parent_domain_matches_subdomains makes it match subdomains)",

@@ -162,14 +162,14 @@ impl Reader<'_> {
         let least_number =
             if least.is_empty() && most.is_some_and(|m| !m.is_empty()) { Some(0) } else { number(least) };
         let Some(least) = least_number else {
-            return Err(self.mistake(start, "this is no count", HELP));
+            return Err(self.mistake(start, "this is not a count", HELP));
         };
         let operator = match most {
             None => format!("{{{least}}}"),
             Some("") => format!("{{{least},}}"),
             Some(most) => match number(most).filter(|most| *most >= least) {
                 Some(most) => format!("{{{least},{most}}}"),
-                None => return Err(self.mistake(start, "this is no count", HELP)),
+                None => return Err(self.mistake(start, "this is not a count", HELP)),
             },
         };
         self.repeat(start, &operator)
@@ -260,7 +260,7 @@ impl Reader<'_> {
                 if end < c || end == '[' && self.pattern[self.at..].starts_with([':', '.', '=']) {
                     return Err(self.mistake(
                         item_start,
-                        "this is no range of characters",
+                        "this is not a range of characters",
                         "write the smaller one first",
                     ));
                 }
@@ -307,7 +307,7 @@ impl Reader<'_> {
                 Ok(())
             }
             _ => {
-                let message = format!("`{name}` is no class of characters");
+                let message = format!("`{name}` is not a class of characters");
                 Err(self.mistake(
                     start,
                     &message,
@@ -366,14 +366,14 @@ mod tests {
             ("(?:a)", 1..2, "`(?` is not known here"),
             ("a[b", 1..3, "this bracket is not closed"),
             ("a[]", 1..3, "this bracket is not closed"),
-            ("[[:spce:]]", 1..9, "`spce` is no class of characters"),
+            ("[[:spce:]]", 1..9, "`spce` is not a class of characters"),
             ("[[:space]", 1..3, "this bracket is not closed"),
-            ("[z-a]", 1..4, "this is no range of characters"),
+            ("[z-a]", 1..4, "this is not a range of characters"),
             ("a{", 1..2, "this brace is not closed"),
-            ("a{x}", 1..4, "this is no count"),
-            ("a{3,2}", 1..6, "this is no count"),
-            ("a{,}", 1..4, "this is no count"),
-            ("a{99999}", 1..8, "this is no count"),
+            ("a{x}", 1..4, "this is not a count"),
+            ("a{3,2}", 1..6, "this is not a count"),
+            ("a{,}", 1..4, "this is not a count"),
+            ("a{99999}", 1..8, "this is not a count"),
             ("a\\", 1..2, "a backslash at the end"),
             ("\\x41", 0..2, "`\\x` is the letter `x` in a regexp: table"),
             ("[[:digit:]-z]", 1..10, "a class begins no range"),

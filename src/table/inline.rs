@@ -96,7 +96,7 @@ fn add(table: &mut Fixed, line: &Line, element: Range<usize>, source: &mut dyn S
 }
 
 fn not_an_entry(line: &Line, span: Range<usize>, source: &mut dyn Source) {
-    let message = format!("`{}` is no entry of an inline table", &line.text[span.clone()]);
+    let message = format!("`{}` is not an entry of an inline table", &line.text[span.clone()]);
     source.fault(line.error(span, message).help("write `key=action`, or `{ key = action with text }`"));
 }
 
@@ -116,7 +116,7 @@ mod tests {
             assert_eq!(table.full(key).unwrap().unwrap().entry.origin.column, column, "{key}");
         }
         let want = [
-            "m.toml:3:64+1 error: `e` is no entry of an inline table (write `key=action`, or `{ key = action with text }`)",
+            "m.toml:3:64+1 error: `e` is not an entry of an inline table (write `key=action`, or `{ key = action with text }`)",
             "m.toml:3:67+1 warning: key `a` stands twice; the last entry counts (remove one of the two)",
         ];
         assert_eq!(memory.messages(), want);

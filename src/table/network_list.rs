@@ -184,7 +184,7 @@ fn network(word: &Word) -> Result<IpNet, Fault> {
     };
     let bare = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(address);
     let Some(address) = domain::address(bare) else {
-        let fault = word.error(format!("`{text}` is no network"));
+        let fault = word.error(format!("`{text}` is not a network"));
         let table =
             text.split_once(':').is_some_and(|(kind, _)| kind.bytes().all(|b| b.is_ascii_alphabetic()));
         return Err(if table {
@@ -281,20 +281,20 @@ mod tests {
         let (_, faults) = load(&words, "10.0.0.0/8,\n  x /t 0.0.0.0/0");
         const HELP: &str = "(write an address or a network such as `192.0.2.0/24` or `[2001:db8::]/32`)";
         let mut want = vec![
-            format!("m.toml:3:6+4 error: `host` is no network {HELP}"),
+            format!("m.toml:3:6+4 error: `host` is not a network {HELP}"),
             "m.toml:3:5+5 error: cannot read `/gone`: No such file or directory".to_owned(),
         ];
         want.extend([
-            format!("/t:2:3+1 error: `x` is no network {HELP}"),
+            format!("/t:2:3+1 error: `x` is not a network {HELP}"),
             "/t:2:5+2 error: `/t` comes to itself".to_owned(),
             "/t:2:8+9 error: `0.0.0.0/0` would trust everybody (name the networks that may do everything)".to_owned(),
             "m.toml:3:6+9 warning: `127.0.0.9` never matches: a wider network stands before it \
              (write it before that one: the first that matches counts)"
                 .to_owned(),
-            "m.toml:3:5+7 error: `hash:/t` is no network (of the tables only cidr: is possible here, such as \
+            "m.toml:3:5+7 error: `hash:/t` is not a network (of the tables only cidr: is possible here, such as \
              `cidr:/etc/mailward/networks`)"
                 .to_owned(),
-            format!("m.toml:3:6+1 error: `` is no network {HELP}"),
+            format!("m.toml:3:6+1 error: `` is not a network {HELP}"),
             "m.toml:3:5+10 error: cannot read `/none`: No such file or directory".to_owned(),
         ]);
         assert_eq!(faults, want);

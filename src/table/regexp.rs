@@ -82,7 +82,7 @@ fn delimited(line: &Line, start: usize) -> Result<(Range<usize>, usize), Fault> 
     };
     if delimiter.is_alphanumeric() {
         let end = start + rest.find([' ', '\t']).unwrap_or(rest.len());
-        let message = format!("`{}` is no pattern: it stands in no slashes", &line.text[start..end]);
+        let message = format!("`{}` is not a pattern: it stands in no slashes", &line.text[start..end]);
         return Err(line.error(start..end, message).help(HELP));
     }
     let open = start + delimiter.len_utf8();
@@ -151,7 +151,7 @@ mod tests {
             "t:2:3+1 error: bad pattern: missing closing parenthesis".to_owned(),
             "t:3:4+1 error: unknown flag `q` behind the pattern (the flags of pcre: are i, m, s, x, A, E, U and X)"
                 .to_owned(),
-            format!("t:4:1+11 error: `example.net` is no pattern: it stands in no slashes {PATTERN}"),
+            format!("t:4:1+11 error: `example.net` is not a pattern: it stands in no slashes {PATTERN}"),
             "t:5:1+3 error: the pattern has no action (write the action behind it, such as `OK`, `DUNNO` or `REJECT`)"
                 .to_owned(),
             "t:6:8+2 error: nothing may stand behind the pattern of an `if` \

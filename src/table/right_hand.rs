@@ -95,8 +95,10 @@ fn read(line: &Line, span: Range<usize>, groups: Groups, source: &mut dyn Source
             return Err(fault.help("keep this entry in a table of main.cf's own restrictions"));
         }
         "HANGUP" | "DELAY" => {
-            let fault = line
-                .error(word_span, format!("`{word}` is no documented action, and a milter has none like it"));
+            let fault = line.error(
+                word_span,
+                format!("`{word}` is not a documented action, and a milter has none like it"),
+            );
             return Err(fault.help("write `421 text` to refuse and close the connection"));
         }
         number if !rest.is_empty() && is_digits(number) => {
@@ -164,7 +166,7 @@ fn code(line: &Line, span: Range<usize>, word: &str) -> Result<ReplyCode, Fault>
                 .help(help))
         }
         _ => {
-            let fault = line.error(span, format!("`{word}` is no code that refuses"));
+            let fault = line.error(span, format!("`{word}` is not a code that refuses"));
             Err(fault.help("write a code from 400 to 459 or from 500 to 559, or `OK`"))
         }
     }
@@ -217,7 +219,7 @@ pub fn address(
     if address.as_text().is_none_or(is_address) {
         return Ok(address);
     }
-    let message = format!("`{}` is no address", &line.text[span.clone()]);
+    let message = format!("`{}` is not an address", &line.text[span.clone()]);
     Err(line.error(span, message).help(format!("write `{name} user@example.com`")))
 }
 
@@ -237,12 +239,12 @@ pub fn field(
         return Err(line.error(word, format!("`{action}` needs a header field behind it")).help(help));
     }
     let Some((name, _)) = line.text[span.clone()].split_once(':') else {
-        let message = format!("`{}` is no header field: there is no colon", &line.text[span.clone()]);
+        let message = format!("`{}` is not a header field: there is no colon", &line.text[span.clone()]);
         return Err(line.error(span, message).help(help));
     };
     let name_span = span.start..span.start + name.len();
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(line.error(name_span, format!("`{name}` is no name of a header field")).help(help));
+        return Err(line.error(name_span, format!("`{name}` is not the name of a header field")).help(help));
     }
     if groups != Groups::Plain && name.contains('$') {
         let message = format!("`{name}`: what the pattern matched cannot choose the header field");

@@ -42,7 +42,7 @@ const FOREIGN: [&str; 20] = [
 pub(super) fn load(word: &Word, source: &mut dyn Source) -> Result<Content, Fault> {
     let Some((kind, name)) = word.text.split_once(':') else {
         return Err(word
-            .error(format!("`{}` is no table: it has no type", word.text))
+            .error(format!("`{}` is not a table: it has no type", word.text))
             .help(format!("write `hash:{}`, for example", word.text)));
     };
     Ok(match kind {
@@ -144,7 +144,7 @@ mod tests {
         const TYPES: &str =
             "hash: texthash: lmdb: btree: dbm: sdbm: cdb: cidr: regexp: pcre: inline: static:";
         let cases = [
-            ("/etc/x", "6 error: `/etc/x` is no table: it has no type (write `hash:/etc/x`, for example)".to_owned()),
+            ("/etc/x", "6 error: `/etc/x` is not a table: it has no type (write `hash:/etc/x`, for example)".to_owned()),
             ("hsh:/x", "6 error: unknown table type `hsh` (did you mean `hash:/x`?)".to_owned()),
             ("HASH:/x", "7 error: unknown table type `HASH` (did you mean `hash:/x`?)".to_owned()),
             ("what:/x", format!("7 error: unknown table type `what` (the types are {TYPES})")),

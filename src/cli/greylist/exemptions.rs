@@ -126,10 +126,10 @@ fn value(address: &str) -> Result<String, Failure> {
         return wrong("is neither an address nor a domain");
     }
     if local.len() > LOCAL_LIMIT {
-        return wrong("is no address: a local part has at most 64 octets");
+        return wrong("is not an address: a local part has at most 64 octets");
     }
     if value.len() > ADDRESS_LIMIT {
-        return wrong("is no address: one has at most 254 octets");
+        return wrong("is not an address: one has at most 254 octets");
     }
     Ok(value)
 }

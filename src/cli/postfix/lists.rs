@@ -232,7 +232,7 @@ fn bare_table(entry: Entry, table: &str, bare: Option<&str>) -> Entry {
 fn absent(entry: Entry, name: &str) -> Entry {
     let Some(Elsewhere { name, why, keep }) = elsewhere::elsewhere(name) else {
         let off = format!(
-            "Warning: `{name}` is no restriction that mailward or Postfix 3.10 knows; it is left to main.cf."
+            "Warning: `{name}` is not a restriction that mailward or Postfix 3.10 knows; it is left to main.cf."
         );
         return Entry { off: Some(off), ..entry };
     };

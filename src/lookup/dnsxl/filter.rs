@@ -146,7 +146,7 @@ impl Reader<'_> {
 }
 
 fn too_large(at: usize, text: &str) -> Wrong {
-    Wrong { at, length: text.len(), message: format!("`{text}` is no number from 0 to 255") }
+    Wrong { at, length: text.len(), message: format!("`{text}` is not a number from 0 to 255") }
 }
 
 fn parts(count: usize) -> String {
@@ -202,9 +202,9 @@ mod tests {
             ("127.0.0.[2;;3]", 12, 1, "a number from 0 to 255 is missing"),
             ("127.0.0.[2;]", 12, 1, "a number from 0 to 255 is missing"),
             ("127.0.0.[[2]]", 10, 1, "a number from 0 to 255 is missing"),
-            ("127.0.0.256", 9, 3, "`256` is no number from 0 to 255"),
-            ("127.0.0.4294967298", 9, 10, "`4294967298` is no number from 0 to 255"),
-            ("127.0.0.[2..256]", 13, 3, "`256` is no number from 0 to 255"),
+            ("127.0.0.256", 9, 3, "`256` is not a number from 0 to 255"),
+            ("127.0.0.4294967298", 9, 10, "`4294967298` is not a number from 0 to 255"),
+            ("127.0.0.[2..256]", 13, 3, "`256` is not a number from 0 to 255"),
             ("127.0.0.[5..2]", 13, 1, "the range goes down from 5 to 2"),
             ("127.0.0.[2...5]", 13, 1, "the range's end is missing"),
             ("127.0.0.[2.5]", 11, 1, "`;`, `..` or `]` is missing"),

@@ -190,9 +190,9 @@ fn every_fault_of_a_table_names_its_place() {
         "t:1:5+6 error: a milter cannot set a content filter, so `FILTER` is not possible (keep this entry in header_checks of main.cf)",
         "t:2:5+5 error: unknown action `REJCT` (did you mean `REJECT`?)",
         "t:3:12+5 error: a status of the class 2 refuses nothing (write a status that begins with 4 or 5)",
-        "t:4:13+1 error: `x` is no header field: there is no colon (write `PREPEND Name: value`)",
+        "t:4:13+1 error: `x` is not a header field: there is no colon (write `PREPEND Name: value`)",
         "t:5:5+2 error: `$1`: what the pattern matched cannot choose the action (write the action, and `$1` only in its text)",
-        "t:6:14+1 error: `x` is no address (write `REDIRECT user@example.com`)",
+        "t:6:14+1 error: `x` is not an address (write `REDIRECT user@example.com`)",
         "t:7:5+4 error: unknown action `WHAT` (the actions are those of header_checks(5))",
         "t:8:1+3 error: the pattern has no action (write the action behind it, such as `OK`, `DUNNO` or `REJECT`)",
     ];

@@ -50,7 +50,7 @@ pub(super) fn read(word: &Word, defaults: &PolicyService) -> Result<(Argument, V
     for element in &elements[1..] {
         let text = &line.text[element.clone()];
         let Some((name, _)) = text.split_once('=') else {
-            let fault = line.error(element.clone(), format!("`{text}` is no setting of a policy service"));
+            let fault = line.error(element.clone(), format!("`{text}` is not a setting of a policy service"));
             return Err(fault.help("write `name=value`, or `{ name = value with blanks }`"));
         };
         let value_span = line.trim(element.start + name.len() + 1..element.end);
@@ -129,7 +129,7 @@ fn service(line: &Line, span: Range<usize>) -> Result<Endpoint, Fault> {
             "Postfix looks for it below its queue directory: write `unix:/var/spool/postfix/…`",
         ),
         Some(("unix", path)) if path.len() > PATH_LIMIT || path.contains('\0') => {
-            error(format!("`{path}` is no path of a socket"), "a path has at most 107 bytes")
+            error(format!("`{path}` is not a path of a socket"), "a path has at most 107 bytes")
         }
         Some(("unix", path)) => Ok(Endpoint::Unix(path.into())),
         Some(("inet", place)) => match inet(place) {
@@ -138,9 +138,9 @@ fn service(line: &Line, span: Range<usize>) -> Result<Endpoint, Fault> {
                 format!("`{text}`: the port is a name"),
                 "write its number, as `getent services` shows it",
             ),
-            None => error(format!("`{text}` is no policy service"), HELP),
+            None => error(format!("`{text}` is not a policy service"), HELP),
         },
-        Some(_) | None => error(format!("`{text}` is no policy service"), HELP),
+        Some(_) | None => error(format!("`{text}` is not a policy service"), HELP),
     }
 }
 

@@ -105,17 +105,17 @@ fn faulty_arguments_name_their_place_and_the_way_out() {
                            `inet:127.0.0.1:PORT` or on a socket elsewhere, or keep this entry in main.cf)";
     let cases = [
         ("", format!("23+1 error: the braces hold no service {NO}")),
-        ("postgrey", format!("23+8 error: `postgrey` is no policy service {NO}")),
-        ("tcp:1.2.3.4:5", format!("23+13 error: `tcp:1.2.3.4:5` is no policy service {NO}")),
+        ("postgrey", format!("23+8 error: `postgrey` is not a policy service {NO}")),
+        ("tcp:1.2.3.4:5", format!("23+13 error: `tcp:1.2.3.4:5` is not a policy service {NO}")),
         (
             "inet:localhost:policy",
             "23+21 error: `inet:localhost:policy`: the port is a name (write its number, as `getent services` \
              shows it)"
                 .to_owned(),
         ),
-        ("inet:::1:25", format!("23+11 error: `inet:::1:25` is no policy service {NO}")),
-        ("inet:a:0", format!("23+8 error: `inet:a:0` is no policy service {NO}")),
-        ("inet:a:+5", format!("23+9 error: `inet:a:+5` is no policy service {NO}")),
+        ("inet:::1:25", format!("23+11 error: `inet:::1:25` is not a policy service {NO}")),
+        ("inet:a:0", format!("23+8 error: `inet:a:0` is not a policy service {NO}")),
+        ("inet:a:+5", format!("23+9 error: `inet:a:+5` is not a policy service {NO}")),
         ("unix:private/policy", format!("23+19 error: `private/policy` {PRIVATE}")),
         (
             "unix:/var/spool/postfix/public/../private/policy",
@@ -144,7 +144,7 @@ fn faulty_arguments_name_their_place_and_the_way_out() {
         ),
         (
             "inet:a:1 DUNNO",
-            "32+5 error: `DUNNO` is no setting of a policy service (write `name=value`, or `{ name = value with blanks }`)"
+            "32+5 error: `DUNNO` is not a setting of a policy service (write `name=value`, or `{ name = value with blanks }`)"
                 .to_owned(),
         ),
         (
@@ -213,10 +213,10 @@ fn what_cannot_be_done_is_a_fault_that_says_what_it_was() {
         ("Strict", "`Strict` is neither an action nor a class".to_owned()),
         ("check_client_access hash:/etc/passwd", "a table cannot stand inside an access table".to_owned()),
         ("hash:/etc/passwd", "a table cannot stand inside an access table".to_owned()),
-        ("600 x", "`600` is no code that refuses".to_owned()),
+        ("600 x", "`600` is not a code that refuses".to_owned()),
         ("BCC", "`BCC` needs an address behind it".to_owned()),
-        ("REDIRECT a", "`a` is no address".to_owned()),
-        ("HANGUP", "`HANGUP` is no documented action, and a milter has none like it".to_owned()),
+        ("REDIRECT a", "`a` is not an address".to_owned()),
+        ("HANGUP", "`HANGUP` is not a documented action, and a milter has none like it".to_owned()),
         (&long, format!("`{long}` is neither an action nor a class")),
     ];
     for (answer, want) in cases {

@@ -191,13 +191,13 @@ fn what_is_no_list_is_an_error() {
         ),
         (
             "reject_rbl_client bl.example.",
-            "19+11 error: `bl.example.` is no domain of a list (write `bl.example`, without the dot)"
+            "19+11 error: `bl.example.` is not a domain of a list (write `bl.example`, without the dot)"
                 .to_owned(),
         ),
-        ("reject_rbl_client =127.0.0.2", format!("19+1 error: `` is no domain of a list ({domain})")),
+        ("reject_rbl_client =127.0.0.2", format!("19+1 error: `` is not a domain of a list ({domain})")),
         (
             "reject_rbl_client bl.example*2",
-            "19+12 error: `bl.example*2` is no domain of a list \
+            "19+12 error: `bl.example*2` is not a domain of a list \
              (write `bl.example`; weights stand in a scored list, [dnsbl.NAME])"
                 .to_owned(),
         ),

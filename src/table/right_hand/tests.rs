@@ -63,9 +63,9 @@ fn every_fault_names_its_place_and_the_way_out() {
             "DEFER_IF_PERMT",
             "t:7:1+14 error: unknown action `DEFER_IF_PERMT` (did you mean `DEFER_IF_PERMIT`?)".to_owned(),
         ),
-        ("250 x", format!("t:7:1+3 error: `250` is no code that refuses {CODES}")),
-        ("600 x", format!("t:7:1+3 error: `600` is no code that refuses {CODES}")),
-        ("5500 x", format!("t:7:1+4 error: `5500` is no code that refuses {CODES}")),
+        ("250 x", format!("t:7:1+3 error: `250` is not a code that refuses {CODES}")),
+        ("600 x", format!("t:7:1+3 error: `600` is not a code that refuses {CODES}")),
+        ("5500 x", format!("t:7:1+4 error: `5500` is not a code that refuses {CODES}")),
         (
             "571 x",
             "t:7:1+3 error: a milter cannot send the code 571, though Postfix can \
@@ -94,7 +94,7 @@ fn every_fault_names_its_place_and_the_way_out() {
         ),
         (
             "hangup",
-            "t:7:1+6 error: `hangup` is no documented action, and a milter has none like it \
+            "t:7:1+6 error: `hangup` is not a documented action, and a milter has none like it \
              (write `421 text` to refuse and close the connection)"
                 .to_owned(),
         ),
@@ -105,9 +105,9 @@ fn every_fault_names_its_place_and_the_way_out() {
         ),
         (
             "BCC  some one@x",
-            "t:7:6+10 error: `some one@x` is no address (write `BCC user@example.com`)".to_owned(),
+            "t:7:6+10 error: `some one@x` is not an address (write `BCC user@example.com`)".to_owned(),
         ),
-        ("BCC a@b>", "t:7:5+4 error: `a@b>` is no address (write `BCC user@example.com`)".to_owned()),
+        ("BCC a@b>", "t:7:5+4 error: `a@b>` is not an address (write `BCC user@example.com`)".to_owned()),
         (
             "PREPEND",
             "t:7:1+7 error: `PREPEND` needs a header field behind it (write `PREPEND Name: value`)"
@@ -115,16 +115,16 @@ fn every_fault_names_its_place_and_the_way_out() {
         ),
         (
             "PREPEND X y",
-            "t:7:9+3 error: `X y` is no header field: there is no colon (write `PREPEND Name: value`)"
+            "t:7:9+3 error: `X y` is not a header field: there is no colon (write `PREPEND Name: value`)"
                 .to_owned(),
         ),
         (
             "PREPEND X y: z",
-            "t:7:9+3 error: `X y` is no name of a header field (write `PREPEND Name: value`)".to_owned(),
+            "t:7:9+3 error: `X y` is not the name of a header field (write `PREPEND Name: value`)".to_owned(),
         ),
         (
             "PREPEND : z",
-            "t:7:9+1 error: `` is no name of a header field (write `PREPEND Name: value`)".to_owned(),
+            "t:7:9+1 error: `` is not the name of a header field (write `PREPEND Name: value`)".to_owned(),
         ),
     ];
     for (text, want) in cases {

@@ -60,7 +60,7 @@ impl Btree {
         let mut meta = [0; 128];
         file.read_exact_at(&mut meta, 0).map_err(|_| "it is too short for a database".to_owned())?;
         if !is_btree(&meta) {
-            return Err("it is no btree of Berkeley DB".to_owned());
+            return Err("it is not a btree of Berkeley DB".to_owned());
         }
         let big_endian = meta[MAGIC_AT..MAGIC_AT + 4] == MAGIC.to_be_bytes();
         let number = |at| number(&meta, at, 4, big_endian).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);

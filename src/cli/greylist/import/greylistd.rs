@@ -81,14 +81,14 @@ fn state(
         Section::Grey => false,
         Section::Other => return Ok(None),
     };
-    let (hash, state) = line.split_once('=').ok_or("it is no entry")?;
-    let hash = hash.trim().parse().map_err(|_| format!("`{}` is no hash", hash.trim()))?;
+    let (hash, state) = line.split_once('=').ok_or("it is not an entry")?;
+    let hash = hash.trim().parse().map_err(|_| format!("`{}` is not a hash", hash.trim()))?;
     let mut fields = state.split_whitespace();
     let (Some(last), Some(first), Some(count)) = (fields.next(), fields.next(), fields.next()) else {
         return Err("it has not three numbers".to_owned());
     };
     let (last, first) = (keys.time(last)?, keys.time(first)?);
-    let count: u32 = count.parse().map_err(|_| format!("`{count}` is no count"))?;
+    let count: u32 = count.parse().map_err(|_| format!("`{count}` is not a count"))?;
     let text = texts.get(&hash).ok_or("`triplets` does not say what it is")?;
     let words: Vec<&str> = text.split_whitespace().collect();
     let (address, sender, recipient) = match words[..] {
@@ -103,7 +103,7 @@ fn state(
         }
         [address, recipient] => (address, "", recipient),
         [address, sender, recipient] => (address, sender, recipient),
-        _ => return Err("it is no triplet".to_owned()),
+        _ => return Err("it is not a triplet".to_owned()),
     };
     let (client, single) = client(address)?;
     let triplet = Triplet { client, single, sender, recipient };

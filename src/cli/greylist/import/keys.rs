@@ -49,7 +49,7 @@ impl<'a> Keys<'a> {
 
     /// A time in Unix seconds; one in the near future is now.
     pub(super) fn time(&self, text: &str) -> Result<Timestamp, String> {
-        let seconds = text.trim().parse().map_err(|_| format!("`{text}` is no time in Unix seconds"))?;
+        let seconds = text.trim().parse().map_err(|_| format!("`{text}` is not a time in Unix seconds"))?;
         self.seconds(seconds)
     }
 
@@ -175,7 +175,7 @@ impl<'a> Keys<'a> {
 
 /// An address or a network: `192.0.2.1`, `192.0.2.0/24`; whether it is one address.
 pub(super) fn client(text: &str) -> Result<(IpAddr, bool), String> {
-    let wrong = || format!("`{text}` is no address");
+    let wrong = || format!("`{text}` is not an address");
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok((address, true));
     }

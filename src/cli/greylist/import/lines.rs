@@ -55,7 +55,7 @@ impl Lines {
             return Ok(Some(Err("the line is too long")));
         }
         Ok(Some(match String::from_utf8(line) {
-            Ok(text) if text.contains('\0') => Err("it is no text"),
+            Ok(text) if text.contains('\0') => Err("it is not text"),
             Ok(text) => Ok(text.strip_suffix('\r').map(str::to_owned).unwrap_or(text)),
             Err(bytes) => Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned()),
         }))
@@ -106,7 +106,7 @@ mod tests {
             (1, Ok("one".to_owned())),
             (2, Err("the line is too long")),
             (3, Ok("th\u{fffd}ree".to_owned())),
-            (4, Err("it is no text")),
+            (4, Err("it is not text")),
             (5, Ok("last".to_owned())),
         ];
         assert_eq!(all, want);

@@ -40,7 +40,7 @@ fn tuple(
         return Ok(None);
     }
     let (rest, recipient) = {
-        let (address, rest) = line.split_once(char::is_whitespace).ok_or("it is no tuple")?;
+        let (address, rest) = line.split_once(char::is_whitespace).ok_or("it is not a tuple")?;
         let (sender, rest) = bracketed(rest).ok_or("it has no sender in brackets")?;
         let (recipient, rest) = bracketed(rest).ok_or("it has no recipient in brackets")?;
         ((client(address)?, sender, rest), recipient)
@@ -51,7 +51,7 @@ fn tuple(
     let time: i64 = words
         .next()
         .and_then(|time| time.parse().ok())
-        .ok_or_else(|| format!("`{}` is no time in Unix seconds", rest.trim()))?;
+        .ok_or_else(|| format!("`{}` is not a time in Unix seconds", rest.trim()))?;
     match (words.next(), words.next()) {
         (None, _) => {
             let first = keys.before(Timestamp(time), delay);

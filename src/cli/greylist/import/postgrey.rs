@@ -78,14 +78,14 @@ fn one<'a>(path: &Path, delay: Duration, keys: &'a Keys<'a>) -> Result<Items<'a>
 fn entry(key: &[u8], value: &[u8], delay: Duration, keys: &Keys<'_>) -> Result<Vec<Record>, String> {
     let (key, value) = (String::from_utf8_lossy(key), String::from_utf8_lossy(value));
     let mut fields = value.split(',');
-    let (first, last) = fields.next().zip(fields.next()).ok_or_else(|| format!("`{value}` is no pair"))?;
+    let (first, last) = fields.next().zip(fields.next()).ok_or_else(|| format!("`{value}` is not a pair"))?;
     let last = keys.time(last)?;
     if key.len() == 40 && key.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("it is hashed by --privacy".to_owned());
     }
     let Some((network, rest)) = key.split_once('/') else {
         let (client, _) = client(&key)?;
-        let count = first.parse().map_err(|_| format!("`{first}` is no count"))?;
+        let count = first.parse().map_err(|_| format!("`{first}` is not a count"))?;
         return Ok(vec![keys.known_client(client, count, count >= WHOLE, last, last)]);
     };
     let first = keys.time(first)?;

@@ -56,7 +56,7 @@ impl Row<'_> {
     /// A count.
     pub(super) fn count(&self, name: &str) -> Result<u32, String> {
         let text = self.field(name)?;
-        text.parse().map_err(|_| format!("`{text}` is no count for {name}"))
+        text.parse().map_err(|_| format!("`{text}` is not a count for {name}"))
     }
 }
 

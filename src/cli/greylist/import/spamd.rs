@@ -37,14 +37,14 @@ fn entry(line: &str, keys: &Keys<'_>) -> Result<Vec<Record>, String> {
         }
         ["WHITE", address, _, _, first, _, end, _, passed] => {
             let (client, _) = client(address)?;
-            let end: i64 = end.parse().map_err(|_| format!("`{end}` is no time in Unix seconds"))?;
-            let passes = passed.parse().map_err(|_| format!("`{passed}` is no count"))?;
+            let end: i64 = end.parse().map_err(|_| format!("`{end}` is not a time in Unix seconds"))?;
+            let passes = passed.parse().map_err(|_| format!("`{passed}` is not a count"))?;
             let first = keys.time(first)?;
             let last = keys.before(crate::time::Timestamp(end), WHITE).max(first);
             Ok(vec![keys.known_client(client, passes, true, first, last)])
         }
         // Who is trapped is refused there; mailward has block lists for that.
         ["TRAPPED", ..] | ["SPAMTRAP", ..] => Ok(Vec::new()),
-        _ => Err("it is no line of spamdb".to_owned()),
+        _ => Err("it is not a line of spamdb".to_owned()),
     }
 }

@@ -68,7 +68,7 @@ impl Table {
 
 /// A client or network: three octets are a /24, four groups a /64.
 fn source(text: &str) -> Result<(IpAddr, bool), String> {
-    let wrong = || format!("`{text}` is no address and no network");
+    let wrong = || format!("`{text}` is neither an address nor a network");
     let parse = |text: String| text.parse::<IpAddr>().ok();
     if let Some(address) = parse(text.to_owned()) {
         return Ok((address, true));
