@@ -4,12 +4,9 @@
 use super::{Exit, Failure, control, readable, span::span};
 use crate::{
     allow::{self, Kind},
-    config::{
-        keys::wrap,
-        source::{Source, allow_file},
-    },
+    config::source::{Source, allow_file},
     server::control::Request,
-    smtp::text::escaped,
+    smtp::text::{escaped, wrap},
     sqlite,
     store::allow::{AllowFile, Allowed},
     time::{Clock, SystemClock, Timestamp},

@@ -9,7 +9,7 @@ use crate::{
         settings::Mode,
         source::{Source, allow_file},
     },
-    decision::{Decision, Deferrals, Verdict, text},
+    decision::{Decision, Deferrals, Verdict, trace::trace},
     lookup::{
         dnsxl::{ListUse, key::without_key},
         dnsxl_health::State,
@@ -312,7 +312,7 @@ fn print(
             _ => String::new(),
         };
         writeln!(out, "\n{}{about}", decision.event.word())?;
-        write!(out, "{}", text::trace(decision, columns()))?;
+        write!(out, "{}", trace(decision, columns()))?;
     }
     Ok(())
 }

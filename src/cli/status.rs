@@ -248,7 +248,7 @@ fn details(status: &Status, problems: &[String]) -> String {
         line(name, format!("{}: {}", list.zone, list.state.replace('_', " ")));
         let reason = list.trouble.iter().map(|trouble| format!("it {trouble}"));
         for part in reason.chain(list.advice.clone()) {
-            crate::config::keys::wrap(&part, 61).into_iter().for_each(|part| line("", format!("  {part}")));
+            crate::smtp::text::wrap(&part, 61).into_iter().for_each(|part| line("", format!("  {part}")));
         }
     }
     let answers = if resolver.answers { "answers" } else { "does not answer" };

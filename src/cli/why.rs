@@ -3,6 +3,7 @@
 mod admitted;
 mod advice;
 mod letter;
+mod steps;
 mod story;
 mod text;
 mod unanswered;
@@ -216,8 +217,8 @@ fn one(
 ) -> Result<(), Failure> {
     let entries = reader.entries()?;
     if as_json {
-        let value = text::steps_json(row, record, &entries);
+        let value = steps::steps_json(row, record, &entries);
         return Ok(ascii_json(&value, out)?);
     }
-    Ok(out.write_all(text::steps(row, record, &entries, columns()).as_bytes())?)
+    Ok(out.write_all(steps::steps(row, record, &entries, columns()).as_bytes())?)
 }

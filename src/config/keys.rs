@@ -3,6 +3,7 @@
 
 mod attachments;
 
+use crate::smtp::text::wrap;
 use std::time::Duration;
 
 /// A key that can stand in mailward.toml.
@@ -149,21 +150,6 @@ pub fn manual() -> String {
         }
     }
     out
-}
-
-/// Breaks a text at blanks into lines of at most so many characters, longer words excepted.
-pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 const fn seconds(count: u64) -> Duration {

@@ -3,6 +3,7 @@
 
 pub mod action;
 pub mod text;
+pub mod trace;
 
 use crate::{
     lookup::{

@@ -1,10 +1,9 @@
-//! The one way of printing a decision: the log line in the words of Postfix's smtpd, and the trace of its steps.
+//! The one way of logging a decision, in the words of Postfix's smtpd.
 
-use super::{Decision, Outcome, Remark, Rule, Step, Summary, Verdict};
+use super::{Decision, Remark, Rule, Step, Summary, Verdict};
 use crate::{
     lookup::greylist::{Greylisted, Observation},
-    origin::Origin,
-    smtp::text::{escaped, printable},
+    smtp::text::escaped,
 };
 use std::fmt::{self, Write as _};
 
@@ -200,82 +199,3 @@ fn envelope(f: &mut fmt::Formatter<'_>, summary: &Summary) -> fmt::Result {
 fn bracketed(value: &str) -> String {
     escaped(value).replace('<', "\\u{3c}").replace('>', "\\u{3e}")
 }
-
-/// A place without the directories of its file, so that a line holds it.
-fn place(origin: &Origin) -> String {
-    let shown = origin.to_string();
-    shown.rsplit('/').next().map_or_else(String::new, |name| escaped(name).into_owned())
-}
-
-/// What an outcome says in a word, for a trace.
-fn outcome(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Said(action) => action.word(),
-        Outcome::Warned(_) => "only warned",
-        Outcome::Softened(_) => "softened by defer_if_reject",
-        Outcome::EndOfClass => "no decision",
-    }
-}
-
-/// The trace of a decision: one line a step with its place, outcome, reason and lookups, then the verdict. Fits
-/// `columns` where entry and place allow it.
-pub fn trace(decision: &Decision, columns: usize) -> String {
-    let mut out = String::new();
-    for step in &decision.steps {
-        trace_step(&mut out, step, columns);
-    }
-    let _ = match &decision.verdict {
-        Verdict::Pass => writeln!(out, " verdict    accepted{}", by(decision.rule.as_ref())),
-        Verdict::Reply(reply) => {
-            let word = if reply.code.class() == 4 { "deferred" } else { "refused" };
-            let by = by(decision.rule.as_ref());
-            writeln!(out, " verdict    {word}{by}")
-                .and_then(|()| writeln!(out, "            {}", escaped(&reply.to_string())))
-        }
-        Verdict::Discard(_) => {
-            writeln!(out, " verdict    accepted and dropped{}", by(decision.rule.as_ref()))
-        }
-    };
-    out
-}
-
-fn by(rule: Option<&Rule>) -> String {
-    match rule {
-        Some(rule) => format!(" by {} ({})", printable(&rule.written.text, '?'), place(&rule.written.origin)),
-        None => ": the lists ran to their end".to_owned(),
-    }
-}
-
-fn trace_step(out: &mut String, step: &Step, columns: usize) {
-    // The administrator's own words: a backslash of a pattern stays one.
-    let entry = format!("{}{}", "  ".repeat(step.depth), printable(&step.rule.written.text, '?'));
-    let outcome = outcome(&step.outcome);
-    let place = place(&step.rule.written.origin);
-    let stage = step.rule.stage.key();
-    let pad = columns.saturating_sub(INDENT.len() + ENTRY + 1 + outcome.chars().count());
-    // One list has a longer name than the others.
-    let room = ENTRY - stage.len().saturating_sub(STAGE);
-    let _ = if entry.chars().count() <= room && place.chars().count() < pad {
-        writeln!(out, " {stage:<STAGE$} {entry:<room$} {outcome}{place:>pad$}")
-    } else {
-        writeln!(out, " {stage:<STAGE$} {entry}").and_then(|()| writeln!(out, "{INDENT}{outcome}  {place}"))
-    };
-    if let Some(reply) = step.reply() {
-        let _ = writeln!(out, "{INDENT}{}", escaped(&reply.to_string()));
-    }
-    if let Some(reason) = &step.reason {
-        let _ = writeln!(out, "{INDENT}{}", escaped(reason));
-    }
-    for looked in &step.lookups {
-        let _ = writeln!(out, "{INDENT}{looked}");
-    }
-}
-
-/// Below an entry stand what it found and why.
-const INDENT: &str = "            ";
-
-/// The columns for a list's name.
-const STAGE: usize = 10;
-
-/// The columns for an entry.
-const ENTRY: usize = 41;

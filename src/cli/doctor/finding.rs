@@ -1,6 +1,9 @@
 //! What the doctor says: one line about one thing, how bad it is, and how it is mended.
 
-use crate::{cli::Exit, config::keys::wrap, smtp::text::printable};
+use crate::{
+    cli::Exit,
+    smtp::text::{printable, wrap},
+};
 use serde::Serialize;
 use std::io::{self, Write};
 

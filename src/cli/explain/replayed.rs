@@ -3,7 +3,7 @@
 use crate::{
     cli::{Exit, Failure, ascii_json, columns, replay::again::Again},
     config::{settings::Config, source::Source},
-    decision::{Verdict, text},
+    decision::{Verdict, trace::trace},
     journal::read::Reader,
     smtp::text::escaped,
 };
@@ -42,7 +42,7 @@ pub(super) fn run(
     };
     writeln!(out, "\n{}{about}", row.event)?;
     match &redone.decision {
-        Some(decision) => write!(out, "{}", text::trace(decision, columns()))?,
+        Some(decision) => write!(out, "{}", trace(decision, columns()))?,
         None => writeln!(out, " verdict    accepted: no list runs here")?,
     }
     for question in &redone.untold {

@@ -5,7 +5,10 @@ pub(super) mod restrictions;
 mod roff;
 
 use super::{Cli, Exit, Failure};
-use crate::{config::keys::wrap, restriction, smtp::text::escaped};
+use crate::{
+    restriction,
+    smtp::text::{escaped, wrap},
+};
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use std::{

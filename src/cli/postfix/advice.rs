@@ -8,7 +8,7 @@ use super::{
     page::comment,
     parameters,
 };
-use crate::{config::keys::wrap, smtp::text};
+use crate::smtp::text::{printable, wrap};
 
 /// The columns of a line of main.cf, before it is broken.
 const COLUMNS: usize = 69;
@@ -161,7 +161,7 @@ impl Page {
     /// A line of main.cf; a long one goes on in further lines.
     fn main_cf(&mut self, line: &str) {
         let indent = &line[..line.len() - line.trim_start().len()];
-        for (number, part) in wrap(&text::printable(line, '?'), COLUMNS).into_iter().enumerate() {
+        for (number, part) in wrap(&printable(line, '?'), COLUMNS).into_iter().enumerate() {
             let deeper = if number == 0 { "" } else { "    " };
             self.lines.push(format!("#      {indent}{deeper}{part}"));
         }

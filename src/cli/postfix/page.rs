@@ -4,7 +4,7 @@ use super::{
     document::{Item, Place, Value},
     lists::Entry,
 };
-use crate::{config::keys, smtp::text};
+use crate::smtp::text;
 use std::{borrow::Cow, collections::HashSet};
 
 /// The columns of a comment.
@@ -106,7 +106,7 @@ impl Page {
 /// A paragraph as the lines of a comment; an empty one is a lone `#`.
 pub(super) fn comment(indent: &str, text: &str) -> Vec<String> {
     let text = text::printable(text::cut(text, SHOWN), '?');
-    let lines = keys::wrap(&text, COLUMNS - indent.len());
+    let lines = text::wrap(&text, COLUMNS - indent.len());
     if lines.is_empty() {
         return vec![format!("{indent}#")];
     }

@@ -1,7 +1,11 @@
 //! What changes under another configuration: counted, by the rule that makes the difference, with samples.
 
 use super::again::Redone;
-use crate::{config::keys::wrap, decision::Verdict, journal::Row, smtp::text::escaped};
+use crate::{
+    decision::Verdict,
+    journal::Row,
+    smtp::text::{escaped, wrap},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{

@@ -5,7 +5,7 @@ use super::{
     health::State,
     words::{self, Counted, GROUPS, number, percent, place},
 };
-use crate::config::keys::wrap;
+use crate::smtp::text::wrap;
 use unicode_width::UnicodeWidthStr;
 
 /// Lines of the time axis, at most.

@@ -6,7 +6,7 @@ use super::{
     story::{Chapter, End},
     text::{client, date, path, queue},
 };
-use crate::{config::keys::wrap, smtp::text::escaped};
+use crate::smtp::text::{escaped, wrap};
 use std::{borrow::Cow, fmt::Write as _};
 
 /// How a hash begins in the journal, and how many hexadecimal digits follow.

@@ -5,20 +5,10 @@ use super::{
     story::{Chapter, End},
 };
 use crate::{
-    config::keys::wrap,
-    journal::{
-        Row,
-        read::Entry,
-        stored::{Stored, StoredStep},
-    },
-    smtp::text::escaped,
+    smtp::text::{escaped, wrap},
     time::Timestamp,
 };
-use serde_json::{Value, json};
-use std::{
-    collections::{HashMap, HashSet},
-    fmt::Write as _,
-};
+use std::{collections::HashSet, fmt::Write as _};
 
 /// Where the sentences begin.
 const INDENT: &str = "                 ";
@@ -249,81 +239,4 @@ pub(super) fn nothing(
         out.push('\n');
     }
     out
-}
-
-/// Every step of a decision.
-pub(super) fn steps(row: &Row<'_>, record: &Stored, entries: &HashMap<i64, Entry>, columns: usize) -> String {
-    let text = |text: &Option<std::borrow::Cow<'_, str>>| {
-        text.as_deref().map_or_else(|| "?".to_owned(), |text| escaped(text).into_owned())
-    };
-    let mut out = format!(
-        "{} UTC  {} from {}[{}], id {}\n",
-        date(row.time),
-        row.event,
-        text(&row.client_name),
-        text(&row.client),
-        escaped(&row.decision)
-    );
-    let (sender, recipient) = (row.sender.as_deref(), row.recipient.as_deref());
-    let own = |text: Option<&str>| path(&text.map(str::to_owned));
-    let _ = writeln!(out, "helo {}, {} -> {}", text(&row.helo), own(sender), own(recipient));
-    for step in &record.steps {
-        step_lines(&mut out, step, entries, columns);
-    }
-    let by = match (&row.entry, &row.place) {
-        (Some(entry), Some(place)) => format!("by `{}` ({})", escaped(entry), escaped(place)),
-        _ => "at the end of the lists".to_owned(),
-    };
-    let _ = writeln!(out, "verdict: {} {by}", row.verdict);
-    if let Some(reply) = &row.reply {
-        let _ = writeln!(out, "         {}", escaped(reply));
-    }
-    out
-}
-
-fn step_lines(out: &mut String, step: &StoredStep, entries: &HashMap<i64, Entry>, columns: usize) {
-    let unknown = Entry { stage: "?".into(), entry: "?".into(), place: "?".into() };
-    let Entry { stage, entry, place } = entries.get(&step.rule).unwrap_or(&unknown);
-    let entry = format!("{}{}", "  ".repeat(step.depth.min(10)), escaped(entry));
-    let _ = writeln!(out, " {stage:<11} {entry}");
-    let _ = writeln!(out, "{:13}{}  ({})", "", escaped(&step.word), escaped(place));
-    let reply = step.reply.as_ref().map(ToString::to_string);
-    for text in reply.iter().chain(&step.reason) {
-        for line in wrap(&escaped(text), columns.saturating_sub(14)) {
-            let _ = writeln!(out, "{:13}{line}", "");
-        }
-    }
-    for looked in &step.lookups {
-        let answer = looked.answer().map_or_else(|| "?".to_owned(), |answer| answer.to_string());
-        let _ = writeln!(
-            out,
-            "{:13}{}: {answer} ({} ms)",
-            "",
-            escaped(looked.question()),
-            looked.took().as_millis()
-        );
-    }
-}
-
-/// The same as data.
-pub(super) fn steps_json(row: &Row<'_>, record: &Stored, entries: &HashMap<i64, Entry>) -> Value {
-    let step = |step: &StoredStep| {
-        let entry = entries.get(&step.rule);
-        let looked = step.lookups.iter().map(|looked| {
-            let answer = looked.answer().map(|answer| answer.to_string());
-            json!({ "question": looked.question(), "answer": answer, "took_ms": looked.took().as_millis() as u64 })
-        });
-        json!({
-            "stage": entry.map(|entry| &entry.stage), "entry": entry.map(|entry| &entry.entry),
-            "place": entry.map(|entry| &entry.place), "depth": step.depth, "outcome": step.word,
-            "reply": step.reply, "reason": step.reason, "lookups": looked.collect::<Vec<_>>(),
-        })
-    };
-    json!({
-        "id": row.decision, "time": row.time, "event": row.event, "verdict": row.verdict, "reply": row.reply,
-        "rule": row.entry, "place": row.place, "observed": row.observed, "message": row.message,
-        "client": row.client, "client_name": row.client_name, "helo": row.helo, "sender": row.sender,
-        "recipient": row.recipient, "login": row.login, "queue_id": row.queue_id, "greylist": row.greylist,
-        "waited": row.waited, "steps": record.steps.iter().map(step).collect::<Vec<_>>(),
-    })
 }
