@@ -27,7 +27,7 @@ use std::{
 };
 use support::{
     directory::Directory,
-    greylist::{T, attempt, say, says, settings, sqlite},
+    greylist::{T, attempt, rows, say, says, settings, sqlite},
 };
 
 fn unavailable(why: &str) -> String {
@@ -224,6 +224,22 @@ async fn nonsense_in_a_column_stops_nobody() {
     let other = Connection::open(settings(&directory).path).unwrap();
     other.execute_batch("UPDATE greylist SET deferred = -7, passed = 9999999999999").unwrap();
     says(&store, &[("a@x.example", 240, "opened 240")]).await;
+}
+
+#[tokio::test]
+async fn a_row_of_other_types_is_as_good_as_none_for_its_own_mail_only() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    says(&store, &[("a@x.example", 0, "New 240"), ("b@x.example", 0, "New 240")]).await;
+    says(&store, &[("b@x.example", 240, "opened 240")]).await;
+    let other = Connection::open(settings(&directory).path).unwrap();
+    let nonsense = "UPDATE greylist SET passed_at = datetime('now') WHERE sender = 'a@x.example';
+                    UPDATE known_client SET last_pass = 'yesterday';";
+    other.execute_batch(nonsense).unwrap();
+    assert_eq!(rows(&store).await.len(), 2);
+    says(&store, &[("b@x.example", 241, "Passed"), ("a@x.example", 241, "New 240")]).await;
+    says(&store, &[("a@x.example", 481, "opened 240")]).await;
+    assert_eq!(counted(&store), (0, 0, 0));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::{
     lookup::greylist::{Observation, Voucher},
     time::Timestamp,
 };
-use rusqlite::{Connection, OptionalExtension, Result};
+use rusqlite::{Connection, Error, Result};
 use std::fmt::Write;
 
 /// One entry of known clients.
@@ -40,13 +40,13 @@ pub(super) fn find<'a>(connection: &Connection, observation: &'a Observation) ->
     while let Some(row) = found.next()? {
         let number = usize::from(row.get::<_, u16>(0)?);
         if let Some(voucher) = vouchers.get(number) {
-            let known = read_known(row, 1)?;
-            if judge::vouches(terms, voucher, &known, *now) {
+            let known = readable(read_known(row, 1))?;
+            if let Some(known) = known.filter(|known| judge::vouches(terms, voucher, known, *now)) {
                 return Ok(Found::Vouched(voucher, known));
             }
             continue;
         }
-        let (row, place) = (read_row(row, 1)?, number - vouchers.len());
+        let (Some(row), place) = (readable(read_row(row, 1))?, number - vouchers.len()) else { continue };
         if place == 0 && judge::passes_unnoted(terms, observation.brief, *now, &row) {
             return Ok(Found::Passes);
         }
@@ -88,7 +88,19 @@ pub(super) fn find_sql(vouchers: usize, clients: usize) -> String {
 /// An entry of known clients.
 pub(super) fn known(connection: &Connection, voucher: &Voucher) -> Result<Option<Known>> {
     let mut statement = connection.prepare_cached(KNOWN)?;
-    statement.query_row([&voucher.client, &voucher.sender_domain], |row| read_known(row, 0)).optional()
+    let mut found = statement.query([&voucher.client, &voucher.sender_domain])?;
+    match found.next()? {
+        Some(row) => readable(read_known(row, 0)),
+        None => Ok(None),
+    }
+}
+
+/// What somebody wrote with other types than ours is as good as not there: it is written anew.
+fn readable<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(Error::InvalidColumnType(..) | Error::FromSqlConversionFailure(..)) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// An entry of known clients in the columns from one on.

@@ -11,8 +11,9 @@ use rusqlite::{Connection, Result, Row, params_from_iter, types::Value};
 /// How many rows one step looks at.
 const SCAN: u32 = 10_000;
 
-/// The columns of an [`Entry`].
-pub(super) const COLUMNS: &str = "client, sender, recipient, first_seen, last_seen, passed_at, deferred, passed, last_ip, last_name, origin";
+/// The columns of an [`Entry`]; of what somebody wrote as text, what is a number.
+pub(super) const COLUMNS: &str = "client, sender, recipient, first_seen, last_seen, \
+    CAST(passed_at AS INTEGER), deferred, passed, last_ip, last_name, origin";
 
 pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
     Ok(Entry {
