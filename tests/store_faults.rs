@@ -12,7 +12,8 @@ mod support;
 use mailward::{
     lookup::greylist::{Greylisted, Observation, Terms},
     sqlite::Error,
-    store::{GreylistStore, StoreError, sqlite::SqliteStore},
+    store::{Exemption, ExemptionKind, GreylistStore, StoreError, sqlite::SqliteStore},
+    time::Timestamp,
 };
 use rusqlite::Connection;
 use std::{
@@ -240,6 +241,38 @@ async fn a_row_of_other_types_is_as_good_as_none_for_its_own_mail_only() {
     says(&store, &[("b@x.example", 241, "Passed"), ("a@x.example", 241, "New 240")]).await;
     says(&store, &[("a@x.example", 481, "opened 240")]).await;
     assert_eq!(counted(&store), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_an_administrator_set_is_saved_from_a_corrupt_file() {
+    let directory = Directory::new();
+    let path = settings(&directory).path;
+    {
+        let store = sqlite(&directory);
+        let exemption = Exemption {
+            kind: ExemptionKind::OptOut,
+            value: "to@rcpt.example".to_owned(),
+            until: None,
+            reason: "asked for it".to_owned(),
+            created: Timestamp(T),
+        };
+        store.exempt(exemption).await.unwrap();
+        says(&store, &[("a@x.example", 0, "Exempt")]).await;
+    }
+    let connection = Connection::open(&path).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'greylist'";
+    let page: u32 = connection.query_row(root, [], |row| row.get(0)).unwrap();
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(connection);
+    let mut content = fs::read(&path).unwrap();
+    let page = usize::try_from(page).unwrap();
+    content[(page - 1) * 4_096..page * 4_096].fill(b'x');
+    fs::write(&path, content).unwrap();
+    let store = sqlite(&directory);
+    let other = Observation { recipient: "other@rcpt.example".to_owned(), ..attempt("a@x.example", 1) };
+    assert_eq!(say(&store, other.clone()).await, unavailable("the database is corrupt"));
+    assert_eq!(say(&store, other).await, "New 240");
+    says(&store, &[("a@x.example", 2, "Exempt")]).await;
 }
 
 #[tokio::test]

@@ -349,7 +349,7 @@ const KEYS: &[Key] = &[
         "How far apart two proven retries must be to count both; no use is noted more often either."),
     key("greylist.waiting_limit", Takes::Number(0, 1_000_000), "200", "1000",
         "How many new waiting rows a network may have within an hour, so that a flood does not fill the disk; beyond it \
-         mail hears 450 and leaves no row. 0: any number."),
+         mail hears 450 and leaves no row. An IPv6 network of 48 bits may have 16 times as many. 0: any number."),
     key("greylist.ipv4_prefix", Takes::Number(8, 32), "24", "32", "How many bits of an IPv4 address are one client."),
     key("greylist.ipv6_prefix", Takes::Number(16, 128), "64", "48", "How many bits of an IPv6 address are one client."),
     key("greylist.verified_names", Takes::Bool, "true", "false",

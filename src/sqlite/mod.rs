@@ -176,7 +176,8 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    fn words(self) -> &'static str {
+    /// What is wrong, in a few words.
+    pub fn words(self) -> &'static str {
         match self {
             Self::Locked => "the database is locked",
             Self::Full => "the disk is full",

@@ -1,7 +1,8 @@
 //! Opening a file: its pragmas, and the numbered migrations that bring its schema up to date.
 
-use super::{Error, File, Kind, Log, Migration, sidecar};
+use super::{Error, File, Kind, Log, Migration, Trouble, sidecar};
 use rusqlite::{Connection, FileControl, OpenFlags, TransactionBehavior};
+use rustix::fs::statvfs;
 use std::{
     fs,
     io::{self, ErrorKind},
@@ -171,6 +172,7 @@ fn backup(connection: &Connection, path: &Path, kind: &Kind, found: i64) -> Resu
     }
     let unfinished = sidecar(path, &format!(".schema{found}.unfinished"));
     let cannot = |e: io::Error| Error::CannotOpen(copy.clone(), e.to_string());
+    room_for(path, &copy)?;
     forget(&unfinished).map_err(cannot)?;
     let written = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
     if let Err(e) = written {
@@ -182,6 +184,17 @@ fn backup(connection: &Connection, path: &Path, kind: &Kind, found: i64) -> Resu
     fs::rename(&unfinished, &copy).map_err(cannot)?;
     info!("kept {} of schema {found} as {}", kind.name, copy.display());
     Ok(())
+}
+
+/// Whether a copy has room: to find that out by filling the disk would be everybody's trouble.
+fn room_for(path: &Path, copy: &Path) -> Result<(), Error> {
+    let (Ok(file), Ok(disk)) = (fs::metadata(path), statvfs(path)) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free > file.len() {
+        return Ok(());
+    }
+    let why = format!("{} takes {} bytes, {free} are free", copy.display(), file.len());
+    Err(Error::Failed(Trouble::Full, why))
 }
 
 /// Removes a file, if it is there.

@@ -1,6 +1,8 @@
 //! Exemptions of recipients, as an administrator sets, lists and takes them back.
 
+use super::open;
 use crate::{
+    sqlite::{self, Error, File},
     store::{Exemption, ExemptionKind},
     time::Timestamp,
 };
@@ -20,6 +22,23 @@ pub(super) fn exempt(connection: &Connection, exemption: &Exemption) -> Result<(
 /// Takes back every exemption of a recipient or domain.
 pub(super) fn revoke(connection: &Connection, value: &str) -> Result<usize> {
     connection.execute("DELETE FROM exemption WHERE value = ?1", [value])
+}
+
+/// Takes over those of another file that hold; how many.
+///
+/// # Errors
+/// When they cannot be read, or not be written.
+pub(super) fn rescue(from: &File, to: &Connection, now: Timestamp) -> std::result::Result<usize, Error> {
+    let found = match sqlite::open_to_read(from, &open::KIND)? {
+        Some(connection) => exemptions(&connection, now)?,
+        None => return Ok(0),
+    };
+    let transaction = to.unchecked_transaction()?;
+    for exemption in &found {
+        exempt(&transaction, exemption)?;
+    }
+    transaction.commit()?;
+    Ok(found.len())
 }
 
 /// Those that hold; what has expired is only waiting to be removed.

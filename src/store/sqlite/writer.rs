@@ -1,5 +1,7 @@
 //! The thread that writes: jobs in groups, one commit a group, answers after it.
 
+mod repair;
+
 use super::{
     Job, SharedAges,
     checkpoint::Checkpoints,
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     config::settings,
     lookup::greylist::{Greylisted, Observation},
-    sqlite::{self, Trouble},
+    sqlite::Trouble,
     store::{Counters, StoreError, networks::Networks},
     time::Clock,
 };
@@ -18,22 +20,18 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
-use tracing::{debug, error, info, warn};
+use tracing::error;
 
 /// How many jobs one commit takes at most.
 const GROUP: usize = 256;
-/// How long a store that cannot be opened is left alone.
-const PAUSE: Duration = Duration::from_millis(200);
-/// How long a lock is waited for while it is known to be held: the mails of the time before have waited long enough.
-const SHORT_PATIENCE: Duration = Duration::from_millis(50);
 
 /// An observation and who waits for it.
 type Waiting = (Arc<Observation>, oneshot::Sender<Greylisted>);
@@ -51,7 +49,10 @@ pub(super) struct Writer {
     checkpoints: Checkpoints,
     /// What is wrong, as it was logged; `None` while all is well.
     fault: Option<&'static str>,
-    tried: Option<Instant>,
+    /// When a file that could not be opened is tried again.
+    next_try: Option<Instant>,
+    /// A corrupt file that was moved aside, until what can be saved of it is.
+    aside: Option<PathBuf>,
     mends: bool,
 }
 
@@ -75,7 +76,8 @@ impl Writer {
             upkeep,
             checkpoints,
             fault: None,
-            tried: None,
+            next_try: None,
+            aside: None,
             mends,
         }
     }
@@ -131,22 +133,37 @@ impl Writer {
             observations.push(observation);
             answers.push(answer);
         }
-        let result = self.committed(&observations);
-        let said = result.unwrap_or_else(|error| {
-            let words = error.words();
-            self.failed(error);
-            vec![Greylisted::Unavailable(words); answers.len()]
-        });
+        let said = match self.committed(&observations) {
+            Ok(said) => said,
+            // One mail's row, or what one adds to a full disk, is not the others' affair.
+            Err(error) if observations.len() > 1 && concerns_one(&error) => {
+                observations.chunks(1).flat_map(|one| self.committed_or_unavailable(one)).collect()
+            }
+            Err(error) => self.unavailable(error, observations.len()),
+        };
         for (answer, said) in answers.into_iter().zip(said) {
             // A session may have given up at its deadline.
             let _ = answer.send(said);
         }
     }
 
+    fn committed_or_unavailable(&mut self, observations: &[Arc<Observation>]) -> Vec<Greylisted> {
+        self.committed(observations).unwrap_or_else(|error| self.unavailable(error, observations.len()))
+    }
+
+    fn unavailable(&mut self, error: StoreError, observations: usize) -> Vec<Greylisted> {
+        let words = error.words();
+        self.failed(error);
+        vec![Greylisted::Unavailable(words); observations]
+    }
+
     fn committed(&mut self, observations: &[Arc<Observation>]) -> Result<Vec<Greylisted>, StoreError> {
         self.open()?;
         let Self { connection, networks, in_use, .. } = self;
         let Some(connection) = connection else { return Err(StoreError::Busy("it is not open")) };
+        let changes = connection.total_changes();
+        // A panic may have left counts of a transaction that was undone.
+        networks.undo();
         let mut write = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let in_use = what_is_in_use(&transaction, in_use)?;
@@ -157,104 +174,19 @@ impl Writer {
             transaction.commit()?;
             Ok::<_, rusqlite::Error>(said)
         };
-        let said = write()?;
-        self.recovered();
+        let said = write();
+        let written = connection.total_changes() != changes;
+        if said.is_ok() {
+            networks.keep()
+        } else {
+            networks.undo()
+        }
+        let said = said?;
+        // To read, a full disk is as good as any.
+        if written || self.fault != Some(Trouble::Full.words()) {
+            self.recovered();
+        }
         Ok(said)
-    }
-
-    /// The connection, opened if there is none. A file that was deleted or replaced under us is left.
-    fn open(&mut self) -> Result<&mut Connection, StoreError> {
-        if self.connection.as_ref().is_some_and(sqlite::has_moved) {
-            add(&self.counters.renewals);
-            warn!("{} was deleted or replaced: it is made anew", self.settings.path.display());
-            self.connection = None;
-        }
-        if self.connection.is_none() {
-            let now = now();
-            if let (Some(fault), Some(tried)) = (self.fault, self.tried)
-                && now.duration_since(tried) < PAUSE
-            {
-                return Err(StoreError::Busy(fault));
-            }
-            self.tried = Some(now);
-            match self.opened() {
-                Ok(connection) => (self.connection, self.in_use) = (Some(connection), None),
-                Err(error) => {
-                    let words = error.words();
-                    self.failed(error);
-                    return Err(StoreError::Busy(words));
-                }
-            }
-        }
-        self.connection.as_mut().ok_or(StoreError::Busy("it is not open"))
-    }
-
-    /// Opens the file; a corrupt one is moved aside first.
-    fn opened(&mut self) -> Result<Connection, StoreError> {
-        let file = open::file(&self.settings);
-        if !self.mends {
-            return Ok(sqlite::open_as_it_is(&file, &open::KIND)?);
-        }
-        let opened = sqlite::open(&file, &open::KIND).or_else(|error| {
-            if self.moved_aside(&error) { sqlite::open(&file, &open::KIND) } else { Err(error) }
-        });
-        Ok(opened?)
-    }
-
-    /// Keeps a corrupt file for whoever wants to look into it: whether it was one and its place is free now.
-    fn moved_aside(&mut self, error: &sqlite::Error) -> bool {
-        let sqlite::Error::Failed(Trouble::Corrupt, why) = error else { return false };
-        if !self.mends {
-            return false;
-        }
-        self.connection = None;
-        let path = &self.settings.path;
-        match sqlite::move_aside(path, self.clock.now().0) {
-            Ok(aside) => {
-                add(&self.counters.renewals);
-                let (path, aside) = (path.display(), aside.display());
-                error!("{path} is corrupt ({why}): moved aside as {aside}, a new one begins");
-                true
-            }
-            Err(e) => {
-                debug!("{e}");
-                false
-            }
-        }
-    }
-
-    /// Says a fault once, and mends what can be mended.
-    fn failed(&mut self, error: StoreError) {
-        let StoreError::Database(error) = error else { return };
-        if self.moved_aside(&error) {
-            return;
-        }
-        let words = error.words();
-        if self.fault != Some(words) {
-            error!("the greylist cannot be used, on_store_failure decides: {error}");
-            // Another fault on top of one is no second outage.
-            if self.fault.replace(words).is_none() {
-                add(&self.counters.faults);
-            }
-        }
-        // SQLite opens for reading what it cannot open for writing, and would stay so: a new try may fare better. A lock
-        // or a full disk goes away under an open file.
-        if !matches!(error.trouble(), Some(Trouble::Locked | Trouble::Full)) {
-            self.connection = None;
-        }
-        if let Some(connection) = &self.connection {
-            let _ = connection.busy_timeout(SHORT_PATIENCE.min(self.settings.busy_timeout));
-        }
-    }
-
-    fn recovered(&mut self) {
-        if self.fault.take().is_some() {
-            add(&self.counters.recoveries);
-            info!("the greylist works again");
-            if let Some(connection) = &self.connection {
-                let _ = connection.busy_timeout(self.settings.busy_timeout);
-            }
-        }
     }
 
     fn maintain(&mut self) {
@@ -275,6 +207,12 @@ impl Writer {
     }
 }
 
+/// Whether an error may be that of one mail among those of its group.
+fn concerns_one(error: &StoreError) -> bool {
+    matches!(error, StoreError::Database(error)
+        if matches!(error.trouble(), Some(Trouble::Full | Trouble::Memory | Trouble::Other)))
+}
+
 /// What is in use, found out anew when another connection has written to the file. For a transaction that has begun to
 /// write: nobody else changes anything until its end.
 fn what_is_in_use(connection: &Connection, last: &mut Option<(i64, InUse)>) -> rusqlite::Result<InUse> {
@@ -289,19 +227,41 @@ fn what_is_in_use(connection: &Connection, last: &mut Option<(i64, InUse)>) -> r
     }
 }
 
-fn add(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{greylist::Settings, time::Timestamp};
-    use std::sync::{Mutex, atomic::AtomicBool};
+    use crate::{
+        greylist::Settings,
+        lookup::greylist::{Terms, Wait},
+        time::{FixedClock, Timestamp},
+    };
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    /// A place of a test's own for a file.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let directory = std::env::temp_dir().join(format!("mailward-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&directory).unwrap();
+            Self(directory)
+        }
+
+        fn writer(&self, ages: Option<SharedAges>, clock: Arc<dyn Clock>) -> Writer {
+            let path = self.0.join("greylist.db");
+            let settings = settings::Greylist { path, ..settings::Greylist::default() };
+            Writer::new(settings, ages, clock, Arc::default(), true)
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
 
     /// A clock with a bug.
     #[derive(Debug, Default)]
@@ -316,17 +276,71 @@ mod tests {
 
     #[test]
     fn a_bug_in_the_upkeep_neither_ends_it_nor_comes_again_at_once() {
-        let directory = std::env::temp_dir().join(format!("mailward-upkeep-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let file =
-            settings::Greylist { path: directory.join("greylist.db"), ..settings::Greylist::default() };
+        let place = Place::new("upkeep");
         let ages = Arc::new(Mutex::new(Settings::default().ages()));
-        let clock = Arc::new(Broken::default());
-        let mut writer = Writer::new(file, Some(ages), clock.clone(), Arc::default(), true);
+        let mut writer = place.writer(Some(ages), Arc::new(Broken::default()));
         writer.upkeep.as_mut().unwrap().hurry();
         assert!(catch_unwind(AssertUnwindSafe(|| writer.maintain())).is_err());
         let due = writer.upkeep.as_ref().map(Upkeep::due_in);
         assert!(due.is_some_and(|due| due > Duration::from_secs(1)), "{due:?}");
-        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    /// What a group says to mails of these senders.
+    fn said(writer: &mut Writer, senders: &[&str], at: i64) -> Vec<Greylisted> {
+        let mails = senders.iter().map(|sender| {
+            let observation = Observation {
+                clients: vec!["192.0.2.0/24".to_owned()],
+                network: "192.0.2.0/24".to_owned(),
+                sender: (*sender).to_owned(),
+                recipient: "to@rcpt.example".to_owned(),
+                vouchers: Vec::new(),
+                address: "192.0.2.1".to_owned(),
+                name: String::new(),
+                now: Timestamp(at),
+                observed: false,
+                brief: false,
+                correspondent: String::new(),
+                own_domain: false,
+                terms: Terms { waiting_limit: 3, ..Terms::default() },
+            };
+            let (answer, answered) = oneshot::channel();
+            ((Arc::new(observation), answer), answered)
+        });
+        let (group, answers): (_, Vec<_>) = mails.unzip();
+        writer.observe(group);
+        answers.into_iter().map(|mut answered| answered.try_recv().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_full_disk_is_the_trouble_of_what_must_be_written_and_counts_for_nothing() {
+        let place = Place::new("full");
+        let mut writer = place.writer(None, Arc::new(FixedClock::at(Timestamp(0))));
+        let waits = |why| Greylisted::Waits { left: Duration::from_secs(240), why };
+        assert_eq!(said(&mut writer, &["a@x.example"], 0), [waits(Wait::New)]);
+        let opened = Greylisted::Opened { waited: Duration::from_secs(240) };
+        assert_eq!(said(&mut writer, &["a@x.example"], 240), [opened]);
+        let limit = |writer: &Writer, pages: i64| {
+            let connection = writer.connection.as_ref().unwrap();
+            // Free pages would be room.
+            connection.execute_batch("PRAGMA incremental_vacuum").unwrap();
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        };
+        limit(&writer, 1);
+        let full = Greylisted::Unavailable("the disk is full");
+        let long = ["y".repeat(9_000), "z".repeat(9_000)];
+        for _ in 0..10 {
+            let got = said(&mut writer, &[&long[0], "a@x.example", &long[1]], 241);
+            assert_eq!(got, [full, Greylisted::Passed, full]);
+        }
+        let faults = |writer: &Writer| {
+            let counters = &writer.counters;
+            [&counters.faults, &counters.recoveries].map(|counter| counter.load(Ordering::Relaxed))
+        };
+        assert_eq!(faults(&writer), [1, 0], "what only reads is no recovery");
+        limit(&writer, 1_000_000);
+        assert_eq!(said(&mut writer, &["b@x.example", "c@x.example"], 242), [waits(Wait::New); 2]);
+        assert_eq!(faults(&writer), [1, 1]);
+        let both = said(&mut writer, &["d@x.example", "e@x.example"], 243);
+        assert_eq!(both, [waits(Wait::New), waits(Wait::TooMany)]);
     }
 }
