@@ -202,7 +202,7 @@ pub struct Stats {
     pub passed: u64,
     /// Known clients.
     pub known_clients: u64,
-    /// Rows that were removed without ever having come back.
+    /// Rows that were removed without ever having come back, nor had any mail of the same sender domain from the client.
     pub never_returned: u64,
     /// How long what passed had waited: upper bound in seconds, and how many.
     pub delays: Vec<(u64, u64)>,

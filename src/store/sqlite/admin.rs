@@ -2,7 +2,7 @@
 
 use super::{retries, select};
 use crate::{
-    greylist::Ages,
+    greylist::{Ages, identity},
     store::{PURGE_STEP, Purged, RowKey, Stats},
     time::Timestamp,
 };
@@ -48,11 +48,13 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats> {
 /// How many rows of the greylist one step of a purge looks at: less than a millisecond.
 const LOOK: usize = 1_000;
 
-/// The next rows behind a key, and whether they have expired.
+/// The next rows behind a key, whether they have expired, and whether they wait.
 const LOOK_AT: &str = "\
     SELECT client, sender, recipient, \
-    CASE WHEN passed_at IS NULL THEN first_seen < ?4 ELSE last_seen < ?5 END \
+    CASE WHEN passed_at IS NULL THEN first_seen < ?4 ELSE last_seen < ?5 END, passed_at IS NULL \
     FROM greylist WHERE (client, sender, recipient) > (?1, ?2, ?3) ORDER BY client, sender, recipient LIMIT ?6";
+
+const HAS_COME_BACK: &str = "SELECT 1 FROM known_client WHERE client = ?1 AND sender_domain = ?2";
 
 const PURGE_WAITING: &str = "\
     DELETE FROM greylist WHERE (client, sender, recipient) > (?1, ?2, ?3) \
@@ -76,8 +78,15 @@ const PURGE_EXEMPTIONS: &str = "\
 
 /// All that a step of a purge runs. The last reads its whole table: it is as long as an administrator made it.
 #[cfg(test)]
-pub(super) const PURGES: [&str; 6] =
-    [LOOK_AT, PURGE_WAITING, PURGE_PASSED, PURGE_KNOWN, PURGE_CORRESPONDENTS, PURGE_EXEMPTIONS];
+pub(super) const PURGES: [&str; 7] = [
+    LOOK_AT,
+    HAS_COME_BACK,
+    PURGE_WAITING,
+    PURGE_PASSED,
+    PURGE_KNOWN,
+    PURGE_CORRESPONDENTS,
+    PURGE_EXEMPTIONS,
+];
 
 /// One step, from where the last one ended. The greylist's rows are gone through in the order of their keys, so that
 /// what is removed together stands together.
@@ -96,8 +105,7 @@ pub(super) fn purge(
         let values = params![client, sender, recipient, up_to.client, up_to.sender, up_to.recipient, before];
         connection.prepare_cached(sql)?.execute(values)
     };
-    let waiting = sweep(PURGE_WAITING, before(ages.waiting))?;
-    let mut removed = waiting + sweep(PURGE_PASSED, before(ages.passed))?;
+    let mut removed = sweep(PURGE_WAITING, before(ages.waiting))? + sweep(PURGE_PASSED, before(ages.passed))?;
     for (sql, before) in [
         (PURGE_KNOWN, before(ages.known)),
         (PURGE_CORRESPONDENTS, before(ages.known)),
@@ -106,13 +114,13 @@ pub(super) fn purge(
         let left = i64::try_from(PURGE_STEP.saturating_sub(removed)).unwrap_or(0);
         removed += connection.prepare_cached(sql)?.execute(params![before, left])?;
     }
-    if waiting > 0 {
+    if look.never_returned > 0 {
         connection
             .prepare_cached(
                 "INSERT INTO meta (key, value) VALUES ('never_returned', ?1) \
                  ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value",
             )?
-            .execute([i64::try_from(waiting).unwrap_or(0)])?;
+            .execute([look.never_returned])?;
     }
     let ended = look.ended && removed < PURGE_STEP;
     Ok(Purged { removed, next: (!ended).then(|| look.last.unwrap_or(after)) })
@@ -124,6 +132,8 @@ struct Look {
     last: Option<RowKey>,
     /// How many have expired: a step's worth at most.
     expired: usize,
+    /// How many of these wait, and their clients never came back.
+    never_returned: i64,
     /// Whether the table ends there.
     ended: bool,
 }
@@ -134,20 +144,31 @@ fn look(connection: &Connection, after: &RowKey, waiting_before: i64, passed_bef
     let mut statement = connection.prepare_cached(LOOK_AT)?;
     let mut rows =
         statement.query(params![client, sender, recipient, waiting_before, passed_before, limit])?;
-    let (mut last, mut expired, mut seen) = (None, 0, 0);
+    let (mut last, mut expired, mut never_returned, mut seen) = (None, 0, 0, 0);
     while let Some(row) = rows.next()? {
         let has_expired: bool = row.get(3)?;
         seen += 1;
         expired += usize::from(has_expired);
         let full = expired == PURGE_STEP || seen == LOOK;
         if full || has_expired {
-            last = Some(select::key(row)?);
+            let key = select::key(row)?;
+            let waits: bool = row.get(4)?;
+            never_returned += i64::from(has_expired && waits && !has_come_back(connection, &key)?);
+            last = Some(key);
         }
         if full {
             break;
         }
     }
-    Ok(Look { last, expired, ended: seen < LOOK && expired < PURGE_STEP })
+    Ok(Look { last, expired, never_returned, ended: seen < LOOK && expired < PURGE_STEP })
+}
+
+/// Whether a client came back with mail of this sender's domain. Then a row may be left though its mail passed: the client
+/// was known by then, or another recipient of the message had passed.
+fn has_come_back(connection: &Connection, key: &RowKey) -> Result<bool> {
+    let domain = key.sender.rsplit_once('@').and_then(|(_, domain)| identity::registrable(domain));
+    let Some(domain) = domain else { return Ok(false) };
+    connection.prepare_cached(HAS_COME_BACK)?.exists([&key.client, &domain])
 }
 
 /// The time of the last sign of life, in `meta`.
