@@ -2,7 +2,10 @@
 
 use super::{Decision, Remark, Rule, Step, Summary, Verdict};
 use crate::{
-    lookup::greylist::{Greylisted, Observation},
+    lookup::{
+        Lookup,
+        greylist::{Greylisted, Observation},
+    },
     smtp::text::escaped,
 };
 use std::fmt::{self, Write as _};
@@ -74,7 +77,8 @@ fn greylist(
     for (name, value) in fields {
         // As in postgrey, what is empty is left out.
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            write!(f, ", {name}={}", escaped(value))?;
+            // A comma of theirs begins no field.
+            write!(f, ", {name}={}", escaped(value).replace(',', "\\u{2c}"))?;
         }
     }
     Ok(())
@@ -174,10 +178,20 @@ fn line(
     if let Some(queue_id) = &summary.queue_id {
         write!(f, ", queue_id={}", escaped(queue_id))?;
     }
-    match rule.and_then(|rule| decision.reason(rule)) {
+    // What the greylist found stands in its own fields.
+    let greylists =
+        rule.is_some_and(|rule| decision.greylisted().is_some() && only_asks_the_greylist(decision, rule));
+    match rule.filter(|_| !greylists).and_then(|rule| decision.reason(rule)) {
         Some(reason) => write!(f, ", reason={}", escaped(&reason)),
         None => Ok(()),
     }
+}
+
+/// Whether an entry had no other reason than the greylist's.
+fn only_asks_the_greylist(decision: &Decision, rule: &Rule) -> bool {
+    let asks = |step: &&Step| step.lookups.iter().any(|looked| matches!(looked.lookup, Lookup::Greylist(_)));
+    let step = decision.steps.iter().filter(|step| step.rule == *rule).find(asks);
+    step.is_some_and(|step| step.reason.is_none() && step.lookups.len() == 1)
 }
 
 fn envelope(f: &mut fmt::Formatter<'_>, summary: &Summary) -> fmt::Result {

@@ -182,7 +182,7 @@ impl fmt::Display for Greylisted {
         match self {
             Self::Waits { why: Wait::New, .. } => f.write_str("new"),
             Self::Waits { why: Wait::NewCorrespondent, .. } => {
-                f.write_str("new, in the name of somebody whom the recipient wrote to")
+                f.write_str("new in the name of somebody whom the recipient wrote to")
             }
             Self::Waits { left, why: Wait::EarlyRetry } => {
                 write!(f, "early-retry ({}s missing)", left.as_secs())

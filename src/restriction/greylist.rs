@@ -42,6 +42,10 @@ The null sender and senders that probe addresses hear the 450 at DATA,
 without the recipient, since a probe that is refused at RCPT says that the
 address does not exist. Their proof holds for retry_window, not for max_age.
 
+In observe mode, and behind warn_if_reject, nobody is told to come back: the
+next mail after `delay` counts as the retry, and regular senders are known
+when you enforce.
+
 When the store does not answer: on_store_failure of [greylist] decides, by
 default the mail passes. DUNNO for logins, mynetworks, trusted client
 certificates, whitelists, and where there is no recipient. At DATA and later

@@ -36,13 +36,9 @@ fn want(reply: Option<&str>, fields: &str) -> String {
         None => (("permit", "permitted".to_owned()), "end of lists"),
     };
     let (word, text) = verdict;
-    let said = fields.split_once("reason=").unwrap().1;
-    // Where an entry decided the line says what it found.
-    let found = "greylist ptr:client.example or 192.0.2.0/24, <from@sender.example>, <to@rcpt.example>";
-    let why = reply.map_or_else(String::new, |_| format!(", reason={found}: {said}"));
     format!(
         "{word}: RCPT from client.example[192.0.2.1]: {text}; from=<from@sender.example> to=<to@rcpt.example> \
-         helo=<helo.example> rule={rule}, id=44554f80.1{why}, {fields}, client_name=client.example, \
+         helo=<helo.example> rule={rule}, id=44554f80.1, {fields}, client_name=client.example, \
          client_address=192.0.2.1, sender=from@sender.example, recipient=to@rcpt.example"
     )
 }
@@ -62,7 +58,7 @@ fn every_answer_stands_in_the_line_in_postgrey_s_words() {
         (
             waits(240, Wait::NewCorrespondent),
             minutes,
-            "action=greylist, reason=new, in the name of somebody whom the recipient wrote to",
+            "action=greylist, reason=new in the name of somebody whom the recipient wrote to",
         ),
         (Greylisted::Passed, None, "action=pass, reason=triplet found"),
         (Greylisted::Known, None, "action=pass, reason=client AWL"),
@@ -107,5 +103,6 @@ fn lists_of_exceptions_stand_in_the_line_too() {
 fn what_a_client_says_begins_no_field_of_its_own() {
     let mail = Mail::new().from("\"a,\nclient_name=x\"@sender.example");
     let line = line(&settings(|_| {}), &mail, Greylisted::Known);
-    assert!(line.ends_with(", recipient=to@rcpt.example") && !line.contains('\n'), "{line}");
+    let end = ", sender=a\\u{2c}\\u{a}client_name=x@sender.example, recipient=to@rcpt.example";
+    assert!(line.ends_with(end), "{line}");
 }

@@ -101,8 +101,9 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             // What came while the last group was committed is a group; to wait for more costs more than it saves.
-            let mut group = Vec::new();
+            let (mut group, mut taken) = (Vec::new(), 0);
             while let Some(job) = next.take() {
+                taken += 1;
                 match job {
                     Job::Observe(observation, answer) => group.push((observation, answer)),
                     Job::Request(request) => {
@@ -111,7 +112,8 @@ impl Writer {
                         request(self.open());
                     }
                 }
-                if group.len() < GROUP {
+                // Requests count too: however many come, upkeep has its turn.
+                if taken < GROUP {
                     next = jobs.try_recv().ok();
                 }
             }
