@@ -116,7 +116,7 @@ fn opened(file: &File, kind: &Kind, may_migrate: bool) -> Result<Connection, Err
     prepare(&connection, file, kind, found == 0)?;
     if found < number(kind.migrations.len()) {
         backup(&connection, &file.path, kind, found)?;
-        migrate(&mut connection, kind)?;
+        migrate(&mut connection, &file.path, kind)?;
     }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
@@ -206,7 +206,7 @@ fn forget(path: &Path) -> io::Result<()> {
 }
 
 /// Applies what is missing, all or nothing.
-fn migrate(connection: &mut Connection, kind: &Kind) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection, path: &Path, kind: &Kind) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been first.
     let done: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -215,10 +215,17 @@ fn migrate(connection: &mut Connection, kind: &Kind) -> rusqlite::Result<()> {
     {
         transaction.execute_batch(sql)?;
         transaction.pragma_update(None, "user_version", number)?;
-        info!("{} has schema {number}: {name}", kind.name);
+        if done > 0 {
+            info!("{} has schema {number}: {name}", kind.name);
+        }
     }
     transaction.pragma_update(None, "application_id", kind.application_id)?;
-    transaction.commit()
+    transaction.commit()?;
+    if done == 0 {
+        // A path with a mistake in it is seen by that.
+        info!("{} begins in {}: there was none", kind.name, path.display());
+    }
+    Ok(())
 }
 
 pub(super) fn number(count: usize) -> i64 {

@@ -119,7 +119,8 @@ impl Writer {
         }
         let words = error.words();
         if self.fault != Some(words) {
-            error!("the greylist cannot be used, on_store_failure decides: {error}");
+            let path = self.settings.path.display();
+            error!("the greylist in {path} cannot be used, on_store_failure of [greylist] decides: {error}");
             // Another fault on top of one is no second outage.
             if self.fault.replace(words).is_none() {
                 add(&self.counters.faults);
