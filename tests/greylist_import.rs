@@ -25,7 +25,7 @@ use support::{
 async fn empty() -> Directory {
     let directory = Directory::new();
     let store = sqlite(&directory);
-    mailward::store::GreylistStore::forget(&store, Default::default()).await.unwrap();
+    mailward::store::GreylistStore::forget(&store, Default::default(), Default::default()).await.unwrap();
     directory
 }
 
