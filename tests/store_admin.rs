@@ -13,7 +13,8 @@ use mailward::{
     greylist::{Settings, identity::Prefixes},
     lookup::greylist::{Observation, Voucher},
     store::{
-        Entry, ExemptionKind, Filter, Forgotten, GreylistStore, KnownClient, KnownKey, Merged, Record, RowKey,
+        Entry, Exemption, ExemptionKind, Filter, Forgotten, GreylistStore, KnownClient, KnownKey, Merged,
+        Record, RowKey,
     },
     time::Timestamp,
 };
@@ -31,6 +32,7 @@ contract! {
     known_clients_are_forgotten_with_their_rows_and_without,
     many_known_clients_are_forgotten_in_steps,
     records_from_elsewhere_are_taken_over_once_and_only_help,
+    exemptions_from_elsewhere_lengthen_only,
     first_retries_are_counted_when_they_pass,
 }
 
@@ -292,6 +294,29 @@ mod contract {
         let vouched = Voucher { client: "192.0.2.9".to_owned(), sender_domain: String::new(), passes: 2 };
         let from = Observation { vouchers: vec![vouched], ..attempt("new@y.example", 0) };
         assert_eq!(say(store, from).await, "Known");
+    }
+
+    pub(super) async fn exemptions_from_elsewhere_lengthen_only(store: &dyn GreylistStore) {
+        store.exempt(exemption(ExemptionKind::Open, "to@rcpt.example", Some(600))).await.unwrap();
+        store.exempt(exemption(ExemptionKind::OptOut, "old.example", Some(-60))).await.unwrap();
+        let from = |kind, value, until| {
+            Record::Exemption(Exemption { reason: "elsewhere".to_owned(), ..exemption(kind, value, until) })
+        };
+        let open = |until| import(store, vec![from(ExemptionKind::Open, "to@rcpt.example", until)]);
+        let none = Merged::default();
+        assert_eq!(open(Some(60)).await, Merged { expired: 1, ..none });
+        assert_eq!(open(Some(300)).await, Merged { same: 1, ..none });
+        assert_eq!(open(Some(900)).await, Merged { changed: 1, ..none });
+        assert_eq!(open(Some(900)).await, Merged { same: 1, ..none });
+        assert_eq!(open(None).await, Merged { changed: 1, ..none });
+        assert_eq!(open(Some(900)).await, Merged { same: 1, ..none });
+        let old = from(ExemptionKind::OptOut, "old.example", Some(300));
+        assert_eq!(import(store, vec![old]).await, Merged { added: 1, ..none });
+        let all = store.exemptions(Timestamp(T)).await.unwrap();
+        let all: Vec<_> = all.iter().map(|one| (&*one.value, one.until, &*one.reason)).collect();
+        let until = Some(Timestamp(T + 300));
+        assert_eq!(all, [("to@rcpt.example", None, "elsewhere"), ("old.example", until, "elsewhere")]);
+        assert_eq!(say(store, attempt("a@x.example", 0)).await, "Exempt");
     }
 
     pub(super) async fn first_retries_are_counted_when_they_pass(store: &dyn GreylistStore) {

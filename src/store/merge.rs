@@ -1,7 +1,7 @@
 //! What a record from elsewhere makes of the one that is there: the better of both for whoever waits, so that taking over
 //! the same twice, or in another order, comes to the same.
 
-use super::{Entry, KnownClient, Record};
+use super::{Entry, Exemption, KnownClient, Record};
 use crate::{
     greylist::{Ages, judge::since},
     time::Timestamp,
@@ -69,6 +69,19 @@ pub fn known(existing: Option<&KnownClient>, new: &KnownClient, ages: &Ages, now
         origin: old.origin.clone(),
     };
     if merged == *old { Outcome::Same } else { Outcome::Changed(Record::Known(merged)) }
+}
+
+/// An exemption: the one that ends later.
+pub fn exemption(existing: Option<&Exemption>, new: &Exemption, now: Timestamp) -> Outcome {
+    let lives = |exemption: &Exemption| exemption.until.is_none_or(|until| until > now);
+    if !lives(new) {
+        return Outcome::Expired;
+    }
+    let Some(old) = existing.filter(|old| lives(old)) else {
+        return Outcome::Added(Record::Exemption(new.clone()));
+    };
+    let is_longer = old.until.is_some_and(|end| new.until.is_none_or(|until| until > end));
+    if is_longer { Outcome::Changed(Record::Exemption(new.clone())) } else { Outcome::Same }
 }
 
 #[cfg(test)]

@@ -250,7 +250,7 @@ impl GreylistStore for SqliteStore {
     }
 
     fn exempt(&self, exemption: Exemption) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.write(move |connection| exemptions::exempt(connection, &exemption))
+        self.write(move |connection| exemptions::exempt(connection, &exemption).map(drop))
     }
 
     fn revoke(&self, value: String) -> BoxFuture<'_, Result<usize, StoreError>> {
