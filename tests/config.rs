@@ -5,7 +5,7 @@
 
 use mailward::{
     cli::{self, Exit},
-    config::{self, Disk, Files},
+    config::{self, Disk, Files, Unreadable},
     origin::Severity,
 };
 use std::{
@@ -205,8 +205,8 @@ fn a_closed_pipe_ends_quietly() {
 struct Nothing;
 
 impl Files for Nothing {
-    fn read(&mut self, _: &Path) -> Result<String, String> {
-        Err("no such file or directory".to_owned())
+    fn read(&mut self, _: &Path) -> Result<String, Unreadable> {
+        Err(Unreadable::Missing)
     }
 }
 

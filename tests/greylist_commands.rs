@@ -295,6 +295,25 @@ async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
 }
 
 #[tokio::test]
+async fn who_is_forgotten_waits_again_though_it_was_known() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    for (sender, after, want) in
+        [("a@x.example", -300, "New 240"), ("a@x.example", -60, "opened 240"), ("b@x.example", -50, "Known")]
+    {
+        assert_eq!(say(&store, now(sender, after)).await, want);
+    }
+    let recipient = answer(&directory, &["forget", "--recipient", "to@rcpt.example"]);
+    assert_eq!(recipient, "1 row forgotten\n");
+    assert_eq!(say(&store, now("a@x.example", -40)).await, "Known");
+    let said = answer(&directory, &["forget", "--client", "192.0.2.1"]);
+    assert_eq!(said, "0 rows and 2 known clients forgotten\n");
+    assert_eq!(say(&store, now("a@x.example", -30)).await, "New 240");
+    let said = answer(&directory, &["forget", "--sender", "a@x.example", "--json"]);
+    assert_eq!(said, "{\n  \"known_clients\": 0,\n  \"rows\": 1\n}\n");
+}
+
+#[tokio::test]
 async fn a_list_that_goes_to_a_program_is_not_cut() {
     let directory = Directory::new();
     let long = format!("{}@sender-with-a-long-name.example", "bounces-".repeat(7));

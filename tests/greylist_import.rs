@@ -25,7 +25,7 @@ use support::{
 async fn empty() -> Directory {
     let directory = Directory::new();
     let store = sqlite(&directory);
-    mailward::store::GreylistStore::forget(&store, Default::default()).await.unwrap();
+    mailward::store::GreylistStore::forget(&store, Default::default(), Default::default()).await.unwrap();
     directory
 }
 
@@ -251,6 +251,54 @@ async fn an_export_is_an_import() {
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json.as_array().unwrap().len(), if arguments.len() == 1 { 5 } else { 3 });
     }
+}
+
+#[tokio::test]
+async fn exemptions_move_with_an_export() {
+    let directory = empty().await;
+    for arguments in [
+        &["open", "bob@rcpt.example", "30m", "--reason", "waits for a code, \"soon\""][..],
+        &["opt-out", "m\u{fc}nchen.example"],
+        &["opt-in", "rcpt.example", "--reason", "asked for it"],
+    ] {
+        assert_eq!(command(&directory, "", arguments).0, Exit::Success);
+    }
+    let (exit, csv, err) = command(&directory, "", &["export", "--exemptions"]);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "kind,value,until,reason,created"));
+    assert!(
+        lines[1].starts_with("open,bob@rcpt.example,1")
+            && lines[1].contains("\"waits for a code, \"\"soon\"\"\"")
+    );
+    assert!(lines[2].starts_with("opt_in,rcpt.example,,asked for it,"), "{csv}");
+    assert!(lines[3].starts_with("opt_out,xn--mnchen-3ya.example,,,"), "{csv}");
+    let other = empty().await;
+    let path = other.file("exemptions.csv", &csv);
+    let import = ["import", "csv", path.to_str().unwrap()];
+    let head = "csv: 0 rows, 0 known clients and 3 exemptions, 0 entries of no use, 0 faulty\n";
+    let (_, said, _) = command(&other, "", &[&import[..], &["--dry-run"]].concat());
+    assert_eq!(said, format!("{head}3 of them would be taken over, 0 are too old; nothing was changed\n"));
+    let (exit, said, err) = command(&other, "", &import);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+    assert_eq!(said, format!("{head}3 new, 0 better than what was there, 0 changed nothing, 0 too old\n"));
+    assert_eq!(command(&other, "", &["export", "--exemptions"]).1, csv);
+    let json = |directory, arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&command(directory, "", arguments).1).unwrap()
+    };
+    let listed = json(&directory, &["exemptions", "--json"]);
+    assert_eq!(json(&other, &["exemptions", "--json"]), listed);
+    assert_eq!(json(&other, &["export", "--exemptions", "--json"]), listed);
+    // What cannot be one is told, what has ended is too old.
+    let odd = "kind,value,until,reason,created\nopen,a@x.example,9,,1\nnever,a@x.example,,,1\nopen,,,,1\n\
+               open,a@x.example,soon,,1\n";
+    let odd = other.file("odd.csv", odd);
+    let (exit, said, err) = command(&other, "", &["import", "csv", odd.to_str().unwrap()]);
+    let want = "mailward: line 3: `never` is not open, opt_in or opt_out\n\
+                mailward: line 4: `` is neither an address nor a domain\n\
+                mailward: line 5: `soon` is not a time in Unix seconds\n";
+    assert_eq!((exit, err.as_str()), (Exit::Success, want));
+    assert!(said.ends_with("0 new, 0 better than what was there, 0 changed nothing, 1 too old\n"), "{said}");
 }
 
 #[tokio::test]

@@ -10,9 +10,9 @@
 mod support;
 
 use mailward::{
-    greylist::Ages,
+    greylist::{Ages, identity::Prefixes},
     lookup::greylist::{Greylisted, Observation, Outgoing, Profile, Terms, Voucher, Wait},
-    store::{Entry, ExemptionKind, Filter, GreylistStore, PURGE_STEP},
+    store::{Entry, ExemptionKind, Filter, Forgotten, GreylistStore, PURGE_STEP},
     time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
@@ -162,7 +162,7 @@ mod contract {
         says(store, &[("a@x.example", 60 * DAY + 2, "Correspondent")]).await;
         let forged =
             |after| Observation { own_domain: false, vouchers: Vec::new(), ..attempt("a@x.example", after) };
-        store.forget(Filter::default()).await.unwrap();
+        store.forget(Filter::default(), Prefixes::default()).await.unwrap();
         assert_eq!(say(store, forged(61 * DAY)).await, "NewCorrespondent 240", "anybody may write the name");
         assert_eq!(say(store, forged(61 * DAY + 60)).await, "EarlyRetry 180");
         assert_eq!(say(store, forged(61 * DAY + 240)).await, "opened 240");
@@ -268,7 +268,8 @@ mod contract {
         assert_eq!(say(store, attempt("a@x.example", 11)).await, "Passed");
         let waiting = Filter { passed: Some(false), ..Filter::default() };
         assert_eq!(found(store.list(waiting.clone()).await.unwrap()), ["a@y.example", "b@x.example"]);
-        assert_eq!(store.forget(waiting).await.unwrap(), 2);
+        let forgotten = store.forget(waiting, Prefixes::default()).await.unwrap();
+        assert_eq!(forgotten, Forgotten { rows: 2, known_clients: None });
         let stats = store.stats().await.unwrap();
         assert_eq!((stats.waiting, stats.passed, stats.never_returned), (0, 1, 0));
         assert_eq!(stats.delays[0], (60, 1));

@@ -10,9 +10,12 @@
 mod support;
 
 use mailward::{
-    greylist::Settings,
+    greylist::{Settings, identity::Prefixes},
     lookup::greylist::{Observation, Voucher},
-    store::{Entry, ExemptionKind, Filter, GreylistStore, KnownClient, KnownKey, Merged, Record, RowKey},
+    store::{
+        Entry, Exemption, ExemptionKind, Filter, Forgotten, GreylistStore, KnownClient, KnownKey, Merged,
+        Record, RowKey,
+    },
     time::Timestamp,
 };
 use support::{
@@ -25,7 +28,11 @@ const HOUR: i64 = 3_600;
 contract! {
     exemptions_are_listed_and_taken_back,
     many_rows_are_changed_in_steps_and_paged_in_order,
+    who_is_forgotten_waits_again,
+    known_clients_are_forgotten_with_their_rows_and_without,
+    many_known_clients_are_forgotten_in_steps,
     records_from_elsewhere_are_taken_over_once_and_only_help,
+    exemptions_from_elsewhere_lengthen_only,
     first_retries_are_counted_when_they_pass,
 }
 
@@ -79,9 +86,10 @@ mod contract {
         assert_eq!(store.pass(sender("0@x.example"), Timestamp(T + 9)).await.unwrap(), rows / 2);
         assert_eq!(store.pass(sender("0@x.example"), Timestamp(T + 9)).await.unwrap(), 0);
         let old = Filter { seen_before: Some(Timestamp(T + 1)), ..Filter::default() };
-        assert_eq!(store.forget(old).await.unwrap(), rows / 2);
+        let forget = async |filter| store.forget(filter, Prefixes::default()).await.unwrap().rows;
+        assert_eq!(forget(old).await, rows / 2);
         let client = Filter { client: Some("ptr:00002.example".to_owned()), ..Filter::default() };
-        assert_eq!(store.forget(client).await.unwrap(), 1);
+        assert_eq!(forget(client).await, 1);
         let new = Filter { seen_after: Some(Timestamp(T + 1)), limit: Some(1), ..Filter::default() };
         assert_eq!(store.list(new).await.unwrap().len(), 1);
         let (mut key, mut paged) = (None, Vec::new());
@@ -93,6 +101,160 @@ mod contract {
             paged.extend(page.into_iter().map(|row| row.client));
         }
         assert!(paged.is_sorted() && paged.len() == rows / 2 - 1);
+    }
+
+    pub(super) async fn who_is_forgotten_waits_again(store: &dyn GreylistStore) {
+        let both = |after| Observation {
+            clients: vec!["ptr:example.org".to_owned(), "192.0.2.0/24".to_owned()],
+            vouchers: [
+                ("192.0.2.1", "", 2),
+                ("ptr:example.org", "x.example", 1),
+                ("192.0.2.0/24", "x.example", 1),
+            ]
+            .map(|(client, domain, passes)| Voucher {
+                client: client.to_owned(),
+                sender_domain: domain.to_owned(),
+                passes,
+            })
+            .into(),
+            ..attempt("a@x.example", after)
+        };
+        let of = |client: Option<&str>, sender: Option<&str>| Filter {
+            client: client.map(str::to_owned),
+            sender: sender.map(str::to_owned),
+            ..Filter::default()
+        };
+        for (round, filter) in (0..).zip([
+            of(Some("192.0.2.1"), None),
+            of(Some("ptr:example.org"), None),
+            of(None, Some("@x.example")),
+            of(Some("192.0.2.1"), Some("a@x.example")),
+        ]) {
+            let begin = round * 10 * HOUR;
+            assert_eq!(say(store, both(begin)).await, "New 240", "{filter:?}");
+            assert_eq!(say(store, both(begin + 240)).await, "opened 240");
+            assert_eq!(say(store, both(begin + 241)).await, "Known");
+            let forgotten = store.forget(filter.clone(), Prefixes::default()).await.unwrap();
+            assert_eq!(forgotten.rows, 1, "{filter:?}");
+            assert!(forgotten.known_clients.unwrap() > 0, "{filter:?}");
+        }
+    }
+
+    fn known(client: &str, sender_domain: &str, last: i64) -> Record {
+        Record::Known(KnownClient {
+            client: client.to_owned(),
+            sender_domain: sender_domain.to_owned(),
+            passes: 2,
+            last_pass: Timestamp(T - last),
+            first_seen: Timestamp(T - last),
+            last_seen: Timestamp(T - last),
+            hits: 0,
+            origin: "import:test".to_owned(),
+        })
+    }
+
+    /// Two passed rows and ten known clients.
+    fn clients() -> Vec<Record> {
+        let row = |client: &str, address: &str| {
+            Record::Row(Entry {
+                client: client.to_owned(),
+                sender: "a@x.example".to_owned(),
+                recipient: "to@rcpt.example".to_owned(),
+                first_seen: Timestamp(T - 900),
+                last_seen: Timestamp(T),
+                passed_at: Some(Timestamp(T - 500)),
+                deferred: 1,
+                passed: 1,
+                last_ip: Some(address.to_owned()),
+                last_name: None,
+                origin: "import:test".to_owned(),
+            })
+        };
+        vec![
+            row("192.0.2.0/24", "192.0.2.1"),
+            row("ptr:mx.example", "203.0.113.5"),
+            known("192.0.2.0/24", "x.example", 0),
+            known("192.0.2.0/24", "y.example", 0),
+            known("192.0.2.1", "", 0),
+            known("192.0.2.9", "", 5 * HOUR),
+            known("198.51.100.0/24", "x.example", 0),
+            known("198.51.100.1", "", 0),
+            known("2001:db8::/64", "", 0),
+            known("2001:db8::/64", "x.example", 0),
+            known("203.0.113.5", "", 0),
+            known("ptr:mx.example", "x.example", 0),
+        ]
+    }
+
+    async fn known_keys(store: &dyn GreylistStore) -> Vec<String> {
+        let all = store.known_after(None, 100).await.unwrap();
+        all.into_iter().map(|known| format!("{} {}", known.client, known.sender_domain)).collect()
+    }
+
+    pub(super) async fn known_clients_are_forgotten_with_their_rows_and_without(store: &dyn GreylistStore) {
+        let of = |client: &str, sender: &str| {
+            let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            Filter { client: given(client), sender: given(sender), ..Filter::default() }
+        };
+        let at = |after| Some(Timestamp(T + after));
+        let network = ["192.0.2.0/24 x.example", "192.0.2.0/24 y.example"];
+        let cases: [(Filter, usize, Option<&[&str]>); 18] = [
+            (of("192.0.2.1", ""), 1, Some(&[network[0], network[1], "192.0.2.1 "])),
+            // Nothing but its known clients is left of it.
+            (of("192.0.2.9", ""), 0, Some(&[network[0], network[1], "192.0.2.9 "])),
+            (of("192.0.2.0/24", ""), 1, Some(&[network[0], network[1], "192.0.2.1 ", "192.0.2.9 "])),
+            (of("192.0.0.0/16", ""), 0, Some(&[])),
+            (of("ptr:mx.example", ""), 1, Some(&["203.0.113.5 ", "ptr:mx.example x.example"])),
+            // Its row stands under its name.
+            (of("203.0.113.5", ""), 1, Some(&["203.0.113.5 ", "ptr:mx.example x.example"])),
+            (of("2001:db8::7", ""), 0, Some(&["2001:db8::/64 ", "2001:db8::/64 x.example"])),
+            (
+                of("", "@x.example"),
+                2,
+                Some(&[
+                    network[0],
+                    "192.0.2.1 ",
+                    "198.51.100.0/24 x.example",
+                    "2001:db8::/64 x.example",
+                    "203.0.113.5 ",
+                    "ptr:mx.example x.example",
+                ]),
+            ),
+            (of("", "@z.example"), 0, Some(&[])),
+            (of("", "@example"), 0, Some(&[])),
+            (of("192.0.2.0/24", "b@mail.x.example"), 0, Some(&[network[0], "192.0.2.1 ", "192.0.2.9 "])),
+            (of("198.51.100.7", "@x.example"), 0, Some(&["198.51.100.0/24 x.example"])),
+            (
+                Filter { recipient: Some("no@rcpt.example".to_owned()), ..of("192.0.2.1", "") },
+                0,
+                Some(&[network[0], network[1], "192.0.2.1 "]),
+            ),
+            (Filter { seen_before: at(-HOUR), ..of("192.0.2.0/24", "") }, 0, Some(&["192.0.2.9 "])),
+            (Filter { seen_after: at(-HOUR), ..of("192.0.2.9", "") }, 0, Some(&network)),
+            (Filter { recipient: Some("@rcpt.example".to_owned()), ..Filter::default() }, 2, None),
+            (Filter { seen_before: at(1), ..Filter::default() }, 2, None),
+            (Filter { passed: Some(false), ..of("192.0.2.1", "") }, 0, None),
+        ];
+        for (filter, rows, gone) in cases {
+            import(store, clients()).await;
+            let before = known_keys(store).await;
+            assert_eq!(before.len(), 10);
+            let forgotten = store.forget(filter.clone(), Prefixes::default()).await.unwrap();
+            let after = known_keys(store).await;
+            let removed: Vec<_> = before.into_iter().filter(|key| !after.contains(key)).collect();
+            assert_eq!(removed, gone.unwrap_or_default(), "{filter:?}");
+            assert_eq!(forgotten, Forgotten { rows, known_clients: gone.map(<[_]>::len) }, "{filter:?}");
+        }
+    }
+
+    pub(super) async fn many_known_clients_are_forgotten_in_steps(store: &dyn GreylistStore) {
+        let many = (0..20_500)
+            .map(|number| known(&format!("ptr:{number:05}.example"), &format!("{}.example", number % 2), 0));
+        import(store, many.collect()).await;
+        let filter = Filter { sender: Some("@0.example".to_owned()), ..Filter::default() };
+        let forgotten = store.forget(filter, Prefixes::default()).await.unwrap();
+        assert_eq!(forgotten, Forgotten { rows: 0, known_clients: Some(10_250) });
+        assert_eq!(store.stats().await.unwrap().known_clients, 10_250);
     }
 
     pub(super) async fn records_from_elsewhere_are_taken_over_once_and_only_help(store: &dyn GreylistStore) {
@@ -132,6 +294,29 @@ mod contract {
         let vouched = Voucher { client: "192.0.2.9".to_owned(), sender_domain: String::new(), passes: 2 };
         let from = Observation { vouchers: vec![vouched], ..attempt("new@y.example", 0) };
         assert_eq!(say(store, from).await, "Known");
+    }
+
+    pub(super) async fn exemptions_from_elsewhere_lengthen_only(store: &dyn GreylistStore) {
+        store.exempt(exemption(ExemptionKind::Open, "to@rcpt.example", Some(600))).await.unwrap();
+        store.exempt(exemption(ExemptionKind::OptOut, "old.example", Some(-60))).await.unwrap();
+        let from = |kind, value, until| {
+            Record::Exemption(Exemption { reason: "elsewhere".to_owned(), ..exemption(kind, value, until) })
+        };
+        let open = |until| import(store, vec![from(ExemptionKind::Open, "to@rcpt.example", until)]);
+        let none = Merged::default();
+        assert_eq!(open(Some(60)).await, Merged { expired: 1, ..none });
+        assert_eq!(open(Some(300)).await, Merged { same: 1, ..none });
+        assert_eq!(open(Some(900)).await, Merged { changed: 1, ..none });
+        assert_eq!(open(Some(900)).await, Merged { same: 1, ..none });
+        assert_eq!(open(None).await, Merged { changed: 1, ..none });
+        assert_eq!(open(Some(900)).await, Merged { same: 1, ..none });
+        let old = from(ExemptionKind::OptOut, "old.example", Some(300));
+        assert_eq!(import(store, vec![old]).await, Merged { added: 1, ..none });
+        let all = store.exemptions(Timestamp(T)).await.unwrap();
+        let all: Vec<_> = all.iter().map(|one| (&*one.value, one.until, &*one.reason)).collect();
+        let until = Some(Timestamp(T + 300));
+        assert_eq!(all, [("to@rcpt.example", None, "elsewhere"), ("old.example", until, "elsewhere")]);
+        assert_eq!(say(store, attempt("a@x.example", 0)).await, "Exempt");
     }
 
     pub(super) async fn first_retries_are_counted_when_they_pass(store: &dyn GreylistStore) {

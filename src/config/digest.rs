@@ -1,6 +1,6 @@
 //! The digest of a configuration: its own text and that of every table and list it reads.
 
-use super::Files;
+use super::{Files, Unreadable};
 use sha2::{Digest, Sha256};
 use std::{path::Path, sync::Arc};
 
@@ -32,7 +32,7 @@ impl<'a> Digesting<'a> {
 }
 
 impl Files for Digesting<'_> {
-    fn read(&mut self, path: &Path) -> Result<String, String> {
+    fn read(&mut self, path: &Path) -> Result<String, Unreadable> {
         let text = self.files.read(path)?;
         self.add(&path.to_string_lossy());
         self.add(&text);
@@ -42,13 +42,13 @@ impl Files for Digesting<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Files, parse};
+    use crate::config::{Files, Unreadable, parse};
     use std::path::Path;
 
     struct Table(&'static str);
 
     impl Files for Table {
-        fn read(&mut self, _: &Path) -> Result<String, String> {
+        fn read(&mut self, _: &Path) -> Result<String, Unreadable> {
             Ok(self.0.to_owned())
         }
     }

@@ -1,6 +1,7 @@
 //! Reading the files that a configuration names: bounded, regular, UTF-8.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -16,8 +17,26 @@ pub trait Files {
     /// The text of a file.
     ///
     /// # Errors
-    /// Why it cannot be read: missing, no permission, a directory, too large, or not UTF-8 in which line.
-    fn read(&mut self, path: &Path) -> Result<String, String>;
+    /// Why it cannot be read.
+    fn read(&mut self, path: &Path) -> Result<String, Unreadable>;
+}
+
+/// Why a file gives no text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is not there.
+    Missing,
+    /// No permission, a directory, a link to nothing, too large, or not UTF-8 in which line.
+    Because(String),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "no such file or directory",
+            Self::Because(reason) => reason,
+        })
+    }
 }
 
 /// The file system.
@@ -35,18 +54,19 @@ impl Disk {
 }
 
 impl Files for Disk {
-    fn read(&mut self, path: &Path) -> Result<String, String> {
+    fn read(&mut self, path: &Path) -> Result<String, Unreadable> {
         read(&self.base.join(path), TABLE_LIMIT)
     }
 }
 
 /// Reads a file of at most `limit` bytes.
-pub(super) fn read(path: &Path, limit: u64) -> Result<String, String> {
-    let bytes = read_bytes(path, limit).map_err(|error| reason(&error))??;
+pub(super) fn read(path: &Path, limit: u64) -> Result<String, Unreadable> {
+    let bytes = read_bytes(path, limit).map_err(|error| reason(path, &error))?;
+    let bytes = bytes.map_err(Unreadable::Because)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("line {line} is not UTF-8")
+        Unreadable::Because(format!("line {line} is not UTF-8"))
     })
 }
 
@@ -68,8 +88,14 @@ fn read_bytes(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, String>> {
 }
 
 /// The operating system's words without the number.
-fn reason(error: &io::Error) -> String {
+fn reason(path: &Path, error: &io::Error) -> Unreadable {
+    if error.kind() == io::ErrorKind::NotFound {
+        return match path.symlink_metadata() {
+            Ok(_) => Unreadable::Because("it is a link to a file that is not there".to_owned()),
+            Err(_) => Unreadable::Missing,
+        };
+    }
     let text = error.to_string();
     let bare = text.split(" (os error").next().unwrap_or(&text);
-    bare.to_lowercase()
+    Unreadable::Because(bare.to_lowercase())
 }

@@ -1,7 +1,7 @@
 //! `[greylist]`: the store's settings, the rules', and the whitelists.
 
 use super::{
-    Files,
+    Files, Unreadable,
     build::{Values, value},
     raw::Value,
     settings::{Config, Synchronous},
@@ -96,14 +96,14 @@ impl Values<'_> {
         let Some(Value::Texts(words)) = value(self.raw, path) else { return };
         for word in words {
             let local = format!("{}.local", word.text);
-            match files.read(Path::new(&word.text)) {
-                Ok(text) => self.entries(&word.text, &text, &mut read),
-                Err(reason) => {
-                    self.faults.here(word.error(format!("cannot read {}: {reason}", word.text)), self.text);
+            for (name, needed) in [(&word.text, true), (&local, false)] {
+                match files.read(Path::new(name)) {
+                    Ok(text) => self.entries(name, &text, &mut read),
+                    Err(Unreadable::Missing) if !needed => {}
+                    Err(reason) => {
+                        self.faults.here(word.error(format!("cannot read {name}: {reason}")), self.text);
+                    }
                 }
-            }
-            if let Ok(text) = files.read(Path::new(&local)) {
-                self.entries(&local, &text, &mut read);
             }
         }
     }

@@ -105,7 +105,7 @@ impl Tables for Loader<'_> {
 
 impl Source for Loader<'_> {
     fn read(&mut self, path: &str) -> Result<String, String> {
-        let text = self.files.read(Path::new(path))?;
+        let text = self.files.read(Path::new(path)).map_err(|reason| reason.to_string())?;
         self.texts.push(Rc::new(Text::new(path, text.clone())));
         Ok(text)
     }

@@ -26,7 +26,7 @@ mod values;
 mod words;
 
 pub(crate) use faults::did_you_mean;
-pub use files::{Disk, Files};
+pub use files::{Disk, Files, Unreadable};
 
 use crate::origin::{Fault, Origin};
 use diagnostic::Diagnostic;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 struct Nothing;
 
 impl Files for Nothing {
-    fn read(&mut self, path: &Path) -> Result<String, String> {
+    fn read(&mut self, path: &Path) -> Result<String, Unreadable> {
         // The examples of the whitelists' keys have an effect only if they hold something.
         if path.ends_with("whitelist_clients") || path.ends_with("whitelist_recipients") {
             return Ok("white.example\n".to_owned());
         }
-        Err("no such file or directory".to_owned())
+        Err(Unreadable::Missing)
     }
 }
 
@@ -112,7 +112,7 @@ fn the_key_of_a_paid_list_is_no_part_of_an_entry_s_text() {
 fn tables_are_read_once_and_their_lists_are_classes() {
     struct One(usize);
     impl Files for One {
-        fn read(&mut self, path: &Path) -> Result<String, String> {
+        fn read(&mut self, path: &Path) -> Result<String, Unreadable> {
             self.0 += 1;
             assert_eq!(path, Path::new("list"));
             Ok("a.test mine\nb.test mine\nc.test permit_mynetworks, reject\n".to_owned())

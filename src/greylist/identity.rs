@@ -30,6 +30,13 @@ impl Prefixes {
     pub fn host(self, address: IpAddr) -> String {
         if address.is_ipv4() { address.to_string() } else { self.network(address) }
     }
+
+    /// All keys by which an address may be known; the profile postgrey writes an IPv6 address as it is.
+    pub fn keys(self, address: IpAddr) -> Vec<String> {
+        let mut keys = vec![address.to_string(), self.host(address), self.network(address)];
+        keys.dedup();
+        keys
+    }
 }
 
 /// The domain below which one organisation names its hosts: a public suffix (publicsuffix.org) and one label. `None` for

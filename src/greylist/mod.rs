@@ -146,8 +146,9 @@ impl Settings {
     pub fn observation(&self, request: &Request<'_>, warn_only: bool) -> Option<Observation> {
         let client = &request.session.client;
         let address = client.address?;
-        let sender = request.sender()?.address.internal();
-        let recipient = request.recipient?.address.internal();
+        let (sender, recipient) =
+            (request.sender()?.address.internal(), request.recipient?.address.internal());
+        let (sender, recipient) = (with_a_labels(&sender), with_a_labels(&recipient));
         let network = self.prefixes.network(address);
         let vouched = vouched_domain(client);
         let sender_domain = sender.rsplit_once('@').and_then(|(_, domain)| identity::registrable(domain));
@@ -179,7 +180,7 @@ impl Settings {
             clients: domain.into_iter().chain([network.clone()]).collect(),
             network,
             sender: bounded(&sender),
-            recipient: bounded(&with_a_labels(&recipient)),
+            recipient: bounded(&recipient),
             vouchers,
             address: address.to_string(),
             name: if verified { bounded(&client.identity.name) } else { String::new() },
@@ -206,7 +207,8 @@ pub fn outgoing(sender: &str, recipients: &[String], now: Timestamp) -> Option<O
         let local = address.rsplit_once('@').map_or("", |(local, _)| local);
         !local.is_empty() && !["unsubscribe", "unsub", "leave"].iter().any(|word| local.contains(word))
     };
-    let remote: Vec<String> = recipients.iter().filter(person).map(|address| bounded(address)).collect();
+    let remote: Vec<String> =
+        recipients.iter().filter(person).map(|address| bounded(&with_a_labels(address))).collect();
     (!remote.is_empty()).then(|| Outgoing { local: bounded(&with_a_labels(sender)), remote, now })
 }
 
@@ -316,6 +318,26 @@ mod tests {
         assert_eq!(learnt("", &["you@b.example"]), None);
         assert!(learnt("me@a.example", &["you@b.example"; OUTGOING_LIMIT]).is_some());
         assert_eq!(learnt("me@a.example", &["you@b.example"; OUTGOING_LIMIT + 1]), None);
+    }
+
+    #[test]
+    fn both_forms_of_a_domain_are_one_key_on_all_sides() {
+        let written = |domain: &str| {
+            let mail = Mail::new()
+                .client("mx3.out.xn--bcher-kva.example", "192.0.2.1")
+                .from(&format!("bob@mail.{domain}"))
+                .to(&format!("to@{domain}"));
+            observed(&Settings::default(), &mail)
+        };
+        let (a_labels, u_labels) = (written("xn--bcher-kva.example"), written("b\u{fc}cher.example"));
+        assert_eq!(a_labels, u_labels);
+        assert!(u_labels.own_domain);
+        let domains: Vec<_> = u_labels.vouchers.iter().map(|voucher| &*voucher.sender_domain).collect();
+        assert_eq!(domains, ["", "xn--bcher-kva.example", "xn--bcher-kva.example"]);
+        // Whom a user wrote to in one form answers in the other.
+        let remote = ["bob@mail.b\u{fc}cher.example".to_owned()];
+        let learnt = outgoing("to@b\u{fc}cher.example", &remote, NOW).unwrap();
+        assert_eq!((learnt.remote, learnt.local), (vec![a_labels.correspondent], a_labels.recipient));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a record from elsewhere makes of the one that is there: the better of both for whoever waits, so that taking over
 //! the same twice, or in another order, comes to the same.
 
-use super::{Entry, KnownClient, Record};
+use super::{Entry, Exemption, KnownClient, Record};
 use crate::{
     greylist::{Ages, judge::since},
     time::Timestamp,
@@ -29,18 +29,15 @@ pub fn row(existing: Option<&Entry>, new: &Entry, ages: &Ages, now: Timestamp) -
     if !lives(new) {
         return Outcome::Expired;
     }
-    let Some(old) = existing else { return Outcome::Added(Record::Row(new.clone())) };
-    // A wait that is over must not swallow one that goes on.
-    let first_seen = if old.passed_at.is_none() && !lives(old) {
-        new.first_seen
-    } else {
-        old.first_seen.min(new.first_seen)
+    // What has expired is as good as removed: it must neither swallow a wait that goes on nor let it pass.
+    let Some(old) = existing.filter(|old| lives(old)) else {
+        return Outcome::Added(Record::Row(new.clone()));
     };
     let merged = Entry {
         client: old.client.clone(),
         sender: old.sender.clone(),
         recipient: old.recipient.clone(),
-        first_seen,
+        first_seen: old.first_seen.min(new.first_seen),
         last_seen: old.last_seen.max(new.last_seen),
         passed_at: [old.passed_at, new.passed_at].into_iter().flatten().min(),
         deferred: old.deferred.max(new.deferred),
@@ -54,10 +51,13 @@ pub fn row(existing: Option<&Entry>, new: &Entry, ages: &Ages, now: Timestamp) -
 
 /// A known client.
 pub fn known(existing: Option<&KnownClient>, new: &KnownClient, ages: &Ages, now: Timestamp) -> Outcome {
-    if since(new.last_seen, now) > ages.known {
+    let lives = |known: &KnownClient| since(known.last_seen, now) <= ages.known;
+    if !lives(new) {
         return Outcome::Expired;
     }
-    let Some(old) = existing else { return Outcome::Added(Record::Known(new.clone())) };
+    let Some(old) = existing.filter(|old| lives(old)) else {
+        return Outcome::Added(Record::Known(new.clone()));
+    };
     let merged = KnownClient {
         client: old.client.clone(),
         sender_domain: old.sender_domain.clone(),
@@ -69,6 +69,19 @@ pub fn known(existing: Option<&KnownClient>, new: &KnownClient, ages: &Ages, now
         origin: old.origin.clone(),
     };
     if merged == *old { Outcome::Same } else { Outcome::Changed(Record::Known(merged)) }
+}
+
+/// An exemption: the one that ends later.
+pub fn exemption(existing: Option<&Exemption>, new: &Exemption, now: Timestamp) -> Outcome {
+    let lives = |exemption: &Exemption| exemption.until.is_none_or(|until| until > now);
+    if !lives(new) {
+        return Outcome::Expired;
+    }
+    let Some(old) = existing.filter(|old| lives(old)) else {
+        return Outcome::Added(Record::Exemption(new.clone()));
+    };
+    let is_longer = old.until.is_some_and(|end| new.until.is_none_or(|until| until > end));
+    if is_longer { Outcome::Changed(Record::Exemption(new.clone())) } else { Outcome::Same }
 }
 
 #[cfg(test)]
@@ -129,10 +142,35 @@ mod tests {
             (Some(waiting(-60)), passed(-1_000, -500), "-1000 -60 Some(-700)"),
             (Some(passed(-1_000, -500)), waiting(-60), "-1000 -60 Some(-700)"),
             (Some(passed(-1_000, -500)), passed(-1_000, -500), "same"),
+            // What has expired counts as not there.
+            (Some(passed(-40 * DAY, -37 * DAY)), waiting(-60), "-60 -60 None"),
+            (Some(passed(-40 * DAY, -37 * DAY)), passed(-1_000, -500), "-1000 -500 Some(-700)"),
+            (Some(waiting(-2 * DAY)), passed(-1_000, -500), "-1000 -500 Some(-700)"),
+            (Some(passed(-40 * DAY, -37 * DAY)), passed(-40 * DAY, -37 * DAY), "expired"),
         ];
         for (old, new, want) in cases {
             assert_eq!(merged(old.as_ref(), &new), want, "{old:?} {new:?}");
         }
+    }
+
+    #[test]
+    fn an_expired_known_client_proves_nothing_for_a_new_one() {
+        let client = |passes, last| KnownClient {
+            client: "192.0.2.1".to_owned(),
+            sender_domain: String::new(),
+            passes,
+            last_pass: Timestamp(NOW + last),
+            first_seen: Timestamp(NOW + last),
+            last_seen: Timestamp(NOW + last),
+            hits: passes,
+            origin: "import:test".to_owned(),
+        };
+        let ages = Settings::default().ages();
+        let merged = |old, new| known(Some(&old), &new, &ages, Timestamp(NOW));
+        let new = client(1, -60);
+        assert_eq!(merged(client(5, -61 * DAY), new.clone()), Outcome::Added(Record::Known(new.clone())));
+        let both = KnownClient { passes: 5, hits: 5, first_seen: Timestamp(NOW - 59 * DAY), ..new.clone() };
+        assert_eq!(merged(client(5, -59 * DAY), new), Outcome::Changed(Record::Known(both)));
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! Where the greylist is kept. One trait, so that several mail servers may share one store later.
 
 pub mod allow;
+pub mod known;
 pub mod merge;
 mod networks;
 pub mod sqlite;
 mod transfer;
 
 use crate::{
-    greylist::Ages,
+    greylist::{Ages, identity::Prefixes},
     lookup::greylist::{Greylisted, Observation, Outgoing},
     time::Timestamp,
 };
 use futures_util::future::BoxFuture;
+pub use known::KnownFilter;
 use serde::Serialize;
 use std::{
     fmt,
@@ -37,8 +39,9 @@ pub trait GreylistStore: Send + Sync {
     /// Lets the waiting rows of a filter pass at their next attempt, in steps beside the traffic: how many.
     fn pass(&self, filter: Filter, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>>;
 
-    /// Removes the rows of a filter, in steps beside the traffic: how many.
-    fn forget(&self, filter: Filter) -> BoxFuture<'_, Result<usize, StoreError>>;
+    /// Removes the rows of a filter, and the known clients by whose entries such mail would pass all the same (see
+    /// [`KnownFilter`]), in steps beside the traffic: how many.
+    fn forget(&self, filter: Filter, prefixes: Prefixes) -> BoxFuture<'_, Result<Forgotten, StoreError>>;
 
     /// Sets an exemption.
     fn exempt(&self, exemption: Exemption) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -102,6 +105,15 @@ pub struct Purged {
     pub removed: usize,
     /// Where the next one goes on; `None` at the end.
     pub next: Option<RowKey>,
+}
+
+/// What was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many rows.
+    pub rows: usize,
+    /// How many known clients; `None` if the filter was not about them.
+    pub known_clients: Option<usize>,
 }
 
 /// Which rows. What is `None` lets everything through.

@@ -1,6 +1,6 @@
 //! Rows on their way from or to another place: what `mailward greylist import` and `export` carry.
 
-use super::Entry;
+use super::{Entry, Exemption};
 use crate::time::Timestamp;
 use serde::Serialize;
 
@@ -52,6 +52,8 @@ pub enum Record {
     Row(Entry),
     /// A known client.
     Known(KnownClient),
+    /// An exemption.
+    Exemption(Exemption),
 }
 
 /// What became of records that were taken over.

@@ -98,7 +98,7 @@ async fn set(
     said: &str,
     context: &mut Context<'_>,
 ) -> Result<(), Failure> {
-    let (value, reason) = (value(address)?, why.reason.clone());
+    let (value, reason) = (given(address)?, why.reason.clone());
     let exemption = Exemption { kind, value, until, reason, created: context.now };
     context.store.exempt(exemption.clone()).await?;
     if context.json {
@@ -114,12 +114,17 @@ const LOCAL_LIMIT: usize = 64;
 /// How much of a wrong address a message shows, in bytes.
 const SHOWN_LIMIT: usize = 80;
 
+/// A recipient or a domain that was given as an argument.
+fn given(address: &str) -> Result<String, Failure> {
+    value(address).map_err(|why| Failure::Says(Exit::Usage, escaped(&why).into_owned()))
+}
+
 /// A recipient or a domain as the store compares it.
-fn value(address: &str) -> Result<String, Failure> {
-    let wrong = |what: &str| {
-        let shown = escaped(cut(address, SHOWN_LIMIT));
-        Err(Failure::Says(Exit::Usage, format!("`{shown}` {what}")))
-    };
+///
+/// # Errors
+/// Why it is none, with the text as it is.
+pub(super) fn value(address: &str) -> Result<String, String> {
+    let wrong = |what: &str| Err(format!("`{}` {what}", cut(address, SHOWN_LIMIT)));
     let value = with_a_labels(&lower(address)).into_owned();
     let (local, domain) = value.rsplit_once('@').unwrap_or(("", &value));
     if domain.is_empty() || !domain.is_ascii() || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -140,7 +145,7 @@ fn lower(address: &str) -> String {
 
 /// Takes exemptions back.
 pub(super) async fn close(args: &Close, context: &mut Context<'_>) -> Result<(), Failure> {
-    let value = value(&args.address)?;
+    let value = given(&args.address)?;
     let mut count = context.store.revoke(value.clone()).await?;
     // As a program that converted no domain wrote it.
     let written = lower(&args.address);

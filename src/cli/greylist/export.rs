@@ -1,9 +1,9 @@
-//! `mailward greylist export`: rows or known clients as CSV or JSON, in pages, so that neither memory nor a lock grows.
+//! `mailward greylist export`: rows, known clients or exemptions as CSV or JSON, in pages, so that neither memory nor a lock grows.
 
 use super::Context;
 use crate::{
     cli::{Exit, Failure},
-    store::{Entry, GreylistStore, KnownClient, KnownKey, RowKey},
+    store::{Entry, Exemption, GreylistStore, KnownClient, KnownKey, RowKey},
 };
 use serde::Serialize;
 use std::io::{self, Write};
@@ -11,18 +11,24 @@ use std::io::{self, Write};
 /// Rows fetched at a time.
 const PAGE: usize = 2_000;
 
-/// Print all rows, or all known clients, as CSV
+/// Print all rows, all known clients or all exemptions, as CSV
 ///
-/// `import csv` reads it back. Times are Unix seconds; an empty passed_at means that the row waits.
+/// `import csv` reads it back: three files bring the greylist to another host. Whom your own users wrote to and the
+/// statistics are not in them; these only the database has. Times are Unix seconds; an empty passed_at means that the row
+/// waits, an empty until that the exemption has no end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mailward greylist export > greylist.csv
   mailward greylist export --known > known.csv
+  mailward greylist export --exemptions > exemptions.csv
   mailward greylist export --json | jq '.[] | select(.passed_at == null)'")]
 pub(super) struct Args {
     /// The known clients instead of the rows
     #[arg(long)]
     known: bool,
+    /// The recipients and domains of `open`, `opt-out` and `opt-in` instead
+    #[arg(long, conflicts_with = "known")]
+    exemptions: bool,
 }
 
 /// The columns of the rows, as the table has them.
@@ -44,12 +50,23 @@ pub(super) const ROW_COLUMNS: [&str; 11] = [
 pub(super) const KNOWN_COLUMNS: [&str; 8] =
     ["client", "sender_domain", "passes", "last_pass", "first_seen", "last_seen", "hits", "origin"];
 
+/// The columns of the exemptions.
+pub(super) const EXEMPTION_COLUMNS: [&str; 5] = ["kind", "value", "until", "reason", "created"];
+
 /// Exports.
 pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let Context { store, json, out, .. } = context;
-    let columns: &[&str] = if args.known { &KNOWN_COLUMNS } else { &ROW_COLUMNS };
+    let Context { store, json, out, now, .. } = context;
+    let columns: &[&str] = match args {
+        Args { known: true, .. } => &KNOWN_COLUMNS,
+        Args { exemptions: true, .. } => &EXEMPTION_COLUMNS,
+        Args { .. } => &ROW_COLUMNS,
+    };
     let mut sheet = if *json { Sheet::json(out)? } else { Sheet::csv(out, columns)? };
-    if args.known {
+    if args.exemptions {
+        for exemption in &store.exemptions(*now).await? {
+            sheet.line(exemption, &exemption_fields(exemption))?;
+        }
+    } else if args.known {
         let mut key = None;
         loop {
             let page = store.known_after(key, PAGE).await?;
@@ -99,6 +116,16 @@ fn known_fields(known: &KnownClient) -> Vec<String> {
         known.last_seen.0.to_string(),
         known.hits.to_string(),
         known.origin.clone(),
+    ]
+}
+
+fn exemption_fields(exemption: &Exemption) -> Vec<String> {
+    vec![
+        exemption.kind.word().to_owned(),
+        exemption.value.clone(),
+        exemption.until.map_or_else(String::new, |until| until.0.to_string()),
+        exemption.reason.clone(),
+        exemption.created.0.to_string(),
     ]
 }
 

@@ -30,17 +30,14 @@ pub(super) async fn of(
 
 /// The keys by which a client may be known.
 fn keys(prefixes: &Prefixes, what: &str) -> Vec<String> {
-    let mut keys = match domain::address(what).map(|address| address.to_canonical()) {
-        // The profile postgrey writes an IPv6 address as it is.
-        Some(address) => vec![address.to_string(), prefixes.host(address), prefixes.network(address)],
+    match domain::address(what) {
+        Some(address) => prefixes.keys(address.to_canonical()),
         None => {
             let lower = what.to_lowercase();
             let name = registrable(&lower).filter(|_| !lower.contains(['@', '/', ':']));
             [lower].into_iter().chain(name.map(|name| format!("ptr:{name}"))).collect()
         }
-    };
-    keys.dedup();
-    keys
+    }
 }
 
 /// The entries under one key. The store gives what stands behind a key: the look begins at the key without its last

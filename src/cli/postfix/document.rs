@@ -209,17 +209,18 @@ fn message(diagnostic: &Diagnostic) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Unreadable;
     use std::path::Path;
 
     /// No file can be read but one, which holds a bad line.
     struct One;
 
     impl Files for One {
-        fn read(&mut self, path: &Path) -> Result<String, String> {
+        fn read(&mut self, path: &Path) -> Result<String, Unreadable> {
             if path == Path::new("/bad") {
                 Ok("a.example REJCT\n".to_owned())
             } else {
-                Err("it is gone".to_owned())
+                Err(Unreadable::Because("it is gone".to_owned()))
             }
         }
     }

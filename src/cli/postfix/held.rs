@@ -117,12 +117,13 @@ mod tests {
         super::document::{Item, Section},
         *,
     };
+    use crate::config::Unreadable;
 
     /// Every file is a table that comes to the class `polite`.
     struct Polite;
 
     impl Files for Polite {
-        fn read(&mut self, _: &Path) -> Result<String, String> {
+        fn read(&mut self, _: &Path) -> Result<String, Unreadable> {
             Ok("# greylist them\n/dialup/\tpolite\n".to_owned())
         }
     }

@@ -6,17 +6,16 @@ use crate::{
     store::{Exemption, ExemptionKind},
     time::Timestamp,
 };
-use rusqlite::{Connection, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-pub(super) fn exempt(connection: &Connection, exemption: &Exemption) -> Result<()> {
+pub(super) fn exempt(connection: &Connection, exemption: &Exemption) -> Result<usize> {
     let Exemption { kind, value, until, reason, created } = exemption;
     connection.execute(
         "INSERT INTO exemption (kind, value, until, reason, created) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (kind, value) DO UPDATE SET until = excluded.until, reason = excluded.reason, \
          created = excluded.created",
         params![kind.word(), value, until.map(|until| until.0), reason, created.0],
-    )?;
-    Ok(())
+    )
 }
 
 /// Takes back every exemption of a recipient or domain.
@@ -44,23 +43,31 @@ pub(super) fn rescue(from: &File, to: &Connection, now: Timestamp) -> std::resul
 /// Those that hold; what has expired is only waiting to be removed.
 pub(super) fn exemptions(connection: &Connection, now: Timestamp) -> Result<Vec<Exemption>> {
     let mut statement = connection.prepare(
-        "SELECT kind, value, until, reason, created FROM exemption WHERE until IS NULL OR until > ?1 \
+        "SELECT until, reason, created, kind, value FROM exemption WHERE until IS NULL OR until > ?1 \
          ORDER BY kind, value",
     )?;
     let mut rows = statement.query([now.0])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         // Whatever else somebody wrote there with sqlite3 has no meaning.
-        let Some(kind) = ExemptionKind::from_word(row.get_ref(0)?.as_str().unwrap_or_default()) else {
+        let Some(kind) = ExemptionKind::from_word(row.get_ref(3)?.as_str().unwrap_or_default()) else {
             continue;
         };
-        all.push(Exemption {
-            kind,
-            value: row.get(1)?,
-            until: row.get::<_, Option<i64>>(2)?.map(Timestamp),
-            reason: row.get(3)?,
-            created: Timestamp(row.get(4)?),
-        });
+        all.push(read(row, kind, row.get(4)?)?);
     }
     Ok(all)
+}
+
+/// The one of the same kind and value.
+pub(super) fn find(connection: &Connection, like: &Exemption) -> Result<Option<Exemption>> {
+    let mut statement = connection
+        .prepare_cached("SELECT until, reason, created FROM exemption WHERE kind = ?1 AND value = ?2")?;
+    let found = |row: &Row<'_>| read(row, like.kind, like.value.clone());
+    statement.query_row([like.kind.word(), &like.value], found).optional()
+}
+
+/// An exemption whose end, reason and beginning are a row's first columns.
+fn read(row: &Row<'_>, kind: ExemptionKind, value: String) -> Result<Exemption> {
+    let until = row.get::<_, Option<i64>>(0)?.map(Timestamp);
+    Ok(Exemption { kind, value, until, reason: row.get(1)?, created: Timestamp(row.get(2)?) })
 }

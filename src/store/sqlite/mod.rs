@@ -7,6 +7,7 @@ mod admin;
 mod checkpoint;
 mod exemptions;
 mod find;
+mod forget;
 mod observe;
 mod open;
 #[cfg(test)]
@@ -14,17 +15,18 @@ mod plans;
 mod retries;
 pub mod rows;
 mod select;
+mod steps;
 mod transfer;
 mod upkeep;
 mod writer;
 
 use super::{
-    Counters, Entry, Exemption, Filter, GreylistStore, KnownClient, KnownKey, Merged, PURGE_STEP, Purged,
-    Record, RowKey, Stats, StoreError,
+    Counters, Entry, Exemption, Filter, Forgotten, GreylistStore, KnownClient, KnownFilter, KnownKey, Merged,
+    Purged, Record, RowKey, Stats, StoreError,
 };
 use crate::{
     config::settings,
-    greylist::Ages,
+    greylist::{Ages, identity::Prefixes},
     lookup::greylist::{Greylisted, Observation, Outgoing},
     sqlite::{self, Mark},
     time::{Clock, Timestamp},
@@ -40,7 +42,7 @@ use std::{
     },
     thread,
 };
-use tokio::{sync::oneshot, time::Instant};
+use tokio::sync::oneshot;
 use tracing::error;
 use writer::Writer;
 
@@ -194,27 +196,6 @@ impl SqliteStore {
             answered.await.unwrap_or(Err(StoreError::Busy("the writer has ended")))
         })
     }
-
-    /// Changes the rows of a filter, a few at a time, with pauses in which others write.
-    async fn change(&self, filter: Filter, change: Change) -> Result<usize, StoreError> {
-        let filter = Arc::new(filter);
-        let (mut after, mut changed) = (None, 0);
-        loop {
-            let looked_for = filter.clone();
-            let found =
-                self.read(move |connection| select::find(connection, &looked_for, after.as_ref())).await?;
-            for keys in found.keys.chunks(PURGE_STEP) {
-                let (filter, keys, begun) = (filter.clone(), keys.to_vec(), Instant::now());
-                changed +=
-                    self.write(move |connection| select::change(connection, &filter, &keys, change)).await?;
-                tokio::time::sleep(begun.elapsed()).await;
-            }
-            after = found.next;
-            if after.is_none() {
-                return Ok(changed);
-            }
-        }
-    }
 }
 
 impl GreylistStore for SqliteStore {
@@ -260,15 +241,16 @@ impl GreylistStore for SqliteStore {
     }
 
     fn pass(&self, filter: Filter, now: Timestamp) -> BoxFuture<'_, Result<usize, StoreError>> {
-        Box::pin(self.change(filter, Change::Pass(now)))
+        Box::pin(async move { Ok(self.change(filter, Change::Pass(now)).await?.0) })
     }
 
-    fn forget(&self, filter: Filter) -> BoxFuture<'_, Result<usize, StoreError>> {
-        Box::pin(self.change(filter, Change::Forget))
+    fn forget(&self, filter: Filter, prefixes: Prefixes) -> BoxFuture<'_, Result<Forgotten, StoreError>> {
+        let known = KnownFilter::of(&filter, prefixes).map(Arc::new);
+        Box::pin(self.remove(filter, known))
     }
 
     fn exempt(&self, exemption: Exemption) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.write(move |connection| exemptions::exempt(connection, &exemption))
+        self.write(move |connection| exemptions::exempt(connection, &exemption).map(drop))
     }
 
     fn revoke(&self, value: String) -> BoxFuture<'_, Result<usize, StoreError>> {

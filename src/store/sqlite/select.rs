@@ -3,10 +3,11 @@
 
 use super::count;
 use crate::{
-    store::{Entry, Filter, RowKey},
+    store::{Entry, Filter, KnownFilter, RowKey},
     time::Timestamp,
 };
 use rusqlite::{Connection, Result, Row, params_from_iter, types::Value};
+use std::sync::Arc;
 
 /// How many rows one step looks at.
 const SCAN: u32 = 10_000;
@@ -32,14 +33,14 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry> {
 }
 
 /// Conditions joined by AND, with the values of their parameters in order.
-struct Conditions {
-    sql: String,
-    values: Vec<Value>,
+pub(super) struct Conditions {
+    pub(super) sql: String,
+    pub(super) values: Vec<Value>,
 }
 
 impl Conditions {
     /// What a filter lets through.
-    fn of(filter: &Filter) -> Self {
+    pub(super) fn of(filter: &Filter) -> Self {
         let mut all = Self { sql: "1".to_owned(), values: Vec::new() };
         if let Some(client) = &filter.client {
             all.client(client);
@@ -149,35 +150,33 @@ pub(super) fn key(row: &Row<'_>) -> Result<RowKey> {
 }
 
 /// What is done to the rows of a filter.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Change {
     /// They pass at their next attempt.
     Pass(Timestamp),
-    /// They are removed.
-    Forget,
+    /// They are removed, with these known clients.
+    Forget(Option<Arc<KnownFilter>>),
 }
 
-/// Changes the rows of these keys, where the filter still lets them through.
-pub(super) fn change(
+/// Lets the rows of these keys pass, where the filter still lets them through.
+pub(super) fn pass(
     connection: &Connection,
     filter: &Filter,
     keys: &[RowKey],
-    change: Change,
+    now: Timestamp,
 ) -> Result<usize> {
     let conditions = Conditions::of(filter);
-    let (verb, set) = match change {
-        Change::Pass(now) => (
-            "UPDATE greylist SET passed_at = ?, last_seen = ? WHERE passed_at IS NULL AND",
-            vec![Value::from(now.0); 2],
-        ),
-        Change::Forget => ("DELETE FROM greylist WHERE", Vec::new()),
-    };
-    let sql = format!("{verb} {} AND client = ? AND sender = ? AND recipient = ?", conditions.sql);
+    let sql = format!(
+        "UPDATE greylist SET passed_at = ?, last_seen = ? WHERE passed_at IS NULL AND {} \
+         AND client = ? AND sender = ? AND recipient = ?",
+        conditions.sql
+    );
     let mut statement = connection.prepare_cached(&sql)?;
+    let times = [Value::from(now.0), Value::from(now.0)];
     let mut changed = 0;
     for RowKey { client, sender, recipient } in keys {
         let key = [client, sender, recipient].map(|part| Value::from(part.clone()));
-        let values = set.iter().chain(&conditions.values).cloned().chain(key);
+        let values = times.iter().chain(&conditions.values).cloned().chain(key);
         changed += statement.execute(params_from_iter(values))?;
     }
     Ok(changed)

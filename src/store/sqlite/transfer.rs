@@ -1,6 +1,6 @@
 //! Rows that come in from elsewhere and go out: a step at a time, in the order of the primary key.
 
-use super::{count, select};
+use super::{count, exemptions, select};
 use crate::{
     greylist::Ages,
     store::{Entry, KnownClient, KnownKey, Merged, Record, RowKey, merge},
@@ -20,6 +20,7 @@ pub(super) fn import(
         let outcome = match record {
             Record::Row(row) => merge::row(find_row(connection, row)?.as_ref(), row, ages, now),
             Record::Known(known) => merge::known(find_known(connection, known)?.as_ref(), known, ages, now),
+            Record::Exemption(new) => merge::exemption(exemptions::find(connection, new)?.as_ref(), new, now),
         };
         match outcome {
             merge::Outcome::Expired => all.expired += 1,
@@ -69,6 +70,7 @@ fn known_client(row: &Row<'_>) -> Result<KnownClient> {
 
 fn write(connection: &Connection, record: &Record) -> Result<usize> {
     match record {
+        Record::Exemption(exemption) => exemptions::exempt(connection, exemption),
         Record::Row(row) => connection
             .prepare_cached(
                 "REPLACE INTO greylist (client, sender, recipient, first_seen, last_seen, passed_at, deferred, passed, \

@@ -4,7 +4,7 @@ use crate::{
     greylist::{Settings, identity::registrable, sender},
     lookup::greylist::Profile,
     request::envelope::Path,
-    smtp::text::cut,
+    smtp::{address::with_a_labels, text::cut},
     store::{Entry, KnownClient, Record},
     time::Timestamp,
 };
@@ -96,11 +96,11 @@ impl<'a> Keys<'a> {
 
     fn row(&self, triplet: &Triplet<'_>, first: Timestamp, last: Timestamp) -> Result<Entry, String> {
         let Triplet { client, single, sender, recipient } = triplet;
-        let recipient = Path::new(recipient).address.internal().into_owned();
+        let recipient = address(recipient);
         if recipient.is_empty() {
             return Err("it has no recipient".to_owned());
         }
-        let sender = Path::new(sender).address.internal().into_owned();
+        let sender = address(sender);
         let sender = match self.settings.terms.profile {
             Profile::Mailward => sender::normalised(&sender, &recipient),
             Profile::Postgrey => sender::postgrey(&sender),
@@ -131,7 +131,7 @@ impl<'a> Keys<'a> {
         if self.is_postgrey() {
             return None;
         }
-        let sender_domain = registrable(domain)?;
+        let sender_domain = registrable(&with_a_labels(domain))?;
         let client = self.settings.prefixes.network(client);
         Some(self.known(client, sender_domain, 1, first, last))
     }
@@ -173,6 +173,11 @@ impl<'a> Keys<'a> {
     }
 }
 
+/// An address as mail is looked up by it.
+fn address(text: &str) -> String {
+    with_a_labels(&Path::new(text).address.internal()).into_owned()
+}
+
 /// An address or a network: `192.0.2.1`, `192.0.2.0/24`; whether it is one address.
 pub(super) fn client(text: &str) -> Result<(IpAddr, bool), String> {
     let wrong = || format!("`{text}` is not an address");
@@ -186,6 +191,7 @@ pub(super) fn client(text: &str) -> Result<(IpAddr, bool), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Mail, NOW};
 
     #[test]
     fn senders_in_postgrey_s_form_become_the_keys_of_those_who_sent() {
@@ -207,6 +213,39 @@ mod tests {
             let theirs = sender::postgrey(&sent.to_lowercase());
             assert_eq!(sender::normalised(&theirs, to), sender::normalised(sent, to), "{sent}");
         }
+    }
+
+    #[test]
+    fn rows_have_the_names_by_which_mail_looks_for_them() {
+        let mail = Mail::new()
+            .client("unknown", "192.0.2.1")
+            .from("Bounce-7-to=rcpt.b\u{fc}cher.example@news.b\u{fc}cher.example")
+            .to("To@rcpt.b\u{fc}cher.example");
+        for settings in [Settings::default(), Settings::postgrey()] {
+            let seen = settings.observation(&mail.request(), false).unwrap();
+            let keys = Keys::new(&settings, NOW, "import:test".to_owned());
+            let sender = "bounce-7-to=rcpt.b\u{fc}cher.example@news.b\u{fc}cher.example";
+            let triplet = Triplet {
+                client: "192.0.2.1".parse().unwrap(),
+                single: true,
+                sender,
+                recipient: "to@rcpt.b\u{fc}cher.example",
+            };
+            let records = keys.passed(&triplet, NOW, NOW, NOW).unwrap();
+            let Record::Row(row) = &records[0] else { panic!("{records:?}") };
+            assert_eq!((&row.sender, &row.recipient), (&seen.sender, &seen.recipient));
+            assert_eq!(row.recipient, "to@rcpt.xn--bcher-kva.example");
+            let known = records.iter().find_map(|record| match record {
+                Record::Known(known) => Some(known.sender_domain.as_str()),
+                Record::Row(_) | Record::Exemption(_) => None,
+            });
+            let vouched = seen.vouchers.iter().find(|voucher| voucher.client == "192.0.2.0/24");
+            assert_eq!(known, vouched.map(|voucher| voucher.sender_domain.as_str()));
+        }
+        let settings = Settings::default();
+        let keys = Keys::new(&settings, NOW, "import:test".to_owned());
+        let domain = |domain| keys.known_domain("192.0.2.1".parse().unwrap(), domain, NOW, NOW);
+        assert_eq!(domain("b\u{fc}cher.example"), domain("xn--bcher-kva.example"));
     }
 
     #[test]

@@ -90,8 +90,9 @@ milter-greylist  greylist.db. AUTO rows have passed, the others wait.
 greylistd        its directory (/var/lib/greylistd), or its file `states` with
                  `triplets` beside it. White rows have passed.
 spamd            what `spamdb` prints. WHITE addresses are known clients.
-csv              what `mailward greylist export` printed, with or without
-                 --known.
+csv              what `mailward greylist export` printed, with --known, with
+                 --exemptions or with neither. An exemption that is there
+                 already stays if it does not end sooner.
 
 Example:
   systemctl stop postgrey
@@ -268,6 +269,7 @@ impl Batch {
             let outcome = match record {
                 Record::Row(row) => merge::row(None, row, &self.ages, self.now),
                 Record::Known(known) => merge::known(None, known, &self.ages, self.now),
+                Record::Exemption(exemption) => merge::exemption(None, exemption, self.now),
             };
             match outcome {
                 merge::Outcome::Expired => all.expired += 1,

@@ -6,14 +6,20 @@ use super::{
     sheet::{Row, Sheet},
 };
 use crate::{
-    cli::greylist::export::{KNOWN_COLUMNS, ROW_COLUMNS},
+    cli::greylist::{
+        exemptions,
+        export::{EXEMPTION_COLUMNS, KNOWN_COLUMNS, ROW_COLUMNS},
+    },
     smtp::text::cut,
-    store::{Entry, KnownClient, Record},
+    store::{Entry, Exemption, ExemptionKind, KnownClient, Record},
+    time::Timestamp,
 };
 use std::{iter, path::Path};
 
 /// How many bytes of a name are kept.
 const LIMIT: usize = 512;
+/// How much of a wrong word a message shows, in bytes.
+const SHOWN_LIMIT: usize = 80;
 
 /// Reads the file.
 pub(super) fn open<'a>(file: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
@@ -22,6 +28,8 @@ pub(super) fn open<'a>(file: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Str
         row
     } else if sheet.has(&KNOWN_COLUMNS) {
         known
+    } else if sheet.has(&EXEMPTION_COLUMNS) {
+        exemption
     } else {
         return Err("its first line does not name the columns of `mailward greylist export`".to_owned());
     };
@@ -71,5 +79,25 @@ fn known(row: &Row<'_>, keys: &Keys<'_>) -> Result<Record, String> {
         last_seen: time("last_seen")?,
         hits: row.count("hits")?,
         origin: text("origin")?,
+    }))
+}
+
+fn exemption(row: &Row<'_>, keys: &Keys<'_>) -> Result<Record, String> {
+    let kind = row.field("kind")?;
+    let kind = ExemptionKind::from_word(kind)
+        .ok_or_else(|| format!("`{}` is not open, opt_in or opt_out", cut(kind, SHOWN_LIMIT)))?;
+    let until = match row.field("until")? {
+        "" => None,
+        // Unlike all other times it lies in the future.
+        end => {
+            Some(end.parse().map(Timestamp).map_err(|_| format!("`{end}` is not a time in Unix seconds"))?)
+        }
+    };
+    Ok(Record::Exemption(Exemption {
+        kind,
+        value: exemptions::value(row.field("value")?)?,
+        until,
+        reason: row.field("reason")?.to_owned(),
+        created: keys.time(row.field("created")?)?,
     }))
 }

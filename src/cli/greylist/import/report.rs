@@ -26,6 +26,7 @@ pub(super) struct Report {
     dry_run: bool,
     rows: u64,
     known_clients: u64,
+    exemptions: u64,
     #[serde(flatten)]
     merged: Merged,
     unused: u64,
@@ -42,6 +43,7 @@ impl Report {
             dry_run,
             rows: 0,
             known_clients: 0,
+            exemptions: 0,
             merged: Merged::default(),
             unused: 0,
             faulty: 0,
@@ -56,6 +58,7 @@ impl Report {
             match record {
                 Record::Row(_) => self.rows += 1,
                 Record::Known(_) => self.known_clients += 1,
+                Record::Exemption(_) => self.exemptions += 1,
             }
         }
     }
@@ -80,7 +83,7 @@ impl Report {
 
     /// Whether there were entries, and none could be used.
     pub(super) fn is_useless(&self) -> bool {
-        self.rows + self.known_clients + self.unused == 0
+        self.rows + self.known_clients + self.exemptions + self.unused == 0
     }
 
     /// Prints it: the counts as the answer, the faults as complaints.
@@ -97,12 +100,17 @@ impl Report {
             return json(self, context.out);
         }
         let Merged { added, changed, same, expired } = self.merged;
-        let Self { from, rows, known_clients, unused, faulty, .. } = self;
+        let Self { from, rows, known_clients, exemptions, unused, faulty, .. } = self;
         let out = &mut context.out;
         let some = |count: u64, what| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
         let (rows, known_clients) = (some(*rows, "row"), some(*known_clients, "known client"));
         let unused = if *unused == 1 { "1 entry".to_owned() } else { format!("{unused} entries") };
-        writeln!(out, "{from}: {rows} and {known_clients}, {unused} of no use, {faulty} faulty")?;
+        // Only ours has them.
+        let read = match exemptions {
+            0 => format!("{rows} and {known_clients}"),
+            count => format!("{rows}, {known_clients} and {}", some(*count, "exemption")),
+        };
+        writeln!(out, "{from}: {read}, {unused} of no use, {faulty} faulty")?;
         if self.dry_run {
             writeln!(out, "{added} of them would be taken over, {expired} are too old; nothing was changed")?;
         } else {
@@ -136,7 +144,7 @@ impl Progress {
         let Some(next) = self.next.filter(|next| Instant::now() >= *next) else { return Ok(()) };
         self.next = Some(next + OFTEN);
         self.shown = true;
-        let read = report.rows + report.known_clients;
+        let read = report.rows + report.known_clients + report.exemptions;
         write!(err, "\r{read} entries read, {} taken over", report.merged.added + report.merged.changed)?;
         err.flush()
     }
