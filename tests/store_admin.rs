@@ -12,7 +12,9 @@ mod support;
 use mailward::{
     greylist::Settings,
     lookup::greylist::{Observation, Voucher},
-    store::{Entry, ExemptionKind, Filter, GreylistStore, KnownClient, KnownKey, Merged, Record, RowKey},
+    store::{
+        Between, Entry, ExemptionKind, Filter, GreylistStore, KnownClient, KnownKey, Merged, Record, RowKey,
+    },
     time::Timestamp,
 };
 use support::{
@@ -75,7 +77,10 @@ mod contract {
         let rows = 20_500;
         let added = import(store, (0..rows).map(numbered).collect()).await;
         assert_eq!(added, Merged { added: 20_500, ..Merged::default() });
-        let sender = |sender: &str| Filter { sender: Some(sender.to_owned()), ..Filter::default() };
+        let sender = |sender: &str| Filter {
+            between: vec![Between { sender: Some(sender.to_owned()), recipient: None }],
+            ..Filter::default()
+        };
         assert_eq!(store.pass(sender("0@x.example"), Timestamp(T + 9)).await.unwrap(), rows / 2);
         assert_eq!(store.pass(sender("0@x.example"), Timestamp(T + 9)).await.unwrap(), 0);
         let old = Filter { seen_before: Some(Timestamp(T + 1)), ..Filter::default() };

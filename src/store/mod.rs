@@ -109,10 +109,8 @@ pub struct Purged {
 pub struct Filter {
     /// The client's key, or its last address.
     pub client: Option<String>,
-    /// The sender's key, or the part of it that begins with `@`.
-    pub sender: Option<String>,
-    /// The recipient, or the part of it that begins with `@`.
-    pub recipient: Option<String>,
+    /// From whom to whom: any of these; empty: all.
+    pub between: Vec<Between>,
     /// Only those that passed, or only those that wait.
     pub passed: Option<bool>,
     /// Last seen before this time.
@@ -121,6 +119,15 @@ pub struct Filter {
     pub seen_after: Option<Timestamp>,
     /// At most so many.
     pub limit: Option<u32>,
+}
+
+/// From whom to whom. What is `None` is whoever it may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Between {
+    /// The sender's key, or the part of it that begins with `@`.
+    pub sender: Option<String>,
+    /// The recipient, or the part of it that begins with `@`.
+    pub recipient: Option<String>,
 }
 
 /// A row of the greylist.

@@ -1,6 +1,9 @@
 //! `mailward greylist pass`, `forget` and `purge`: rows are let through or removed.
 
-use super::{Context, counted, json, which::Which};
+use super::{
+    Context, counted, json,
+    which::{Which, hint},
+};
 use crate::{cli::Failure, store::GreylistStore};
 use tokio::time::{Instant, sleep};
 
@@ -27,15 +30,21 @@ pub(super) struct Purge {}
 
 /// Lets rows pass.
 pub(super) async fn pass(args: &Pass, context: &mut Context<'_>) -> Result<(), Failure> {
-    let filter = args.which.some(context.now)?;
-    let count = context.store.pass(filter, context.now).await?;
+    let filter = args.which.some(context.settings, context.now)?;
+    let count = context.store.pass(filter.clone(), context.now).await?;
+    if count == 0 {
+        hint("waiting rows", &filter, context.err)?;
+    }
     say(count, "will pass", context)
 }
 
 /// Removes rows.
 pub(super) async fn forget(args: &Forget, context: &mut Context<'_>) -> Result<(), Failure> {
-    let filter = args.which.some(context.now)?;
-    let count = context.store.forget(filter).await?;
+    let filter = args.which.some(context.settings, context.now)?;
+    let count = context.store.forget(filter.clone()).await?;
+    if count == 0 {
+        hint("rows", &filter, context.err)?;
+    }
     say(count, "forgotten", context)
 }
 

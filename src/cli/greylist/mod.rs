@@ -1,5 +1,6 @@
 //! `mailward greylist`: look into the greylist and change it, whether the daemon runs or not: both write the same file.
 
+mod addresses;
 mod change;
 mod exemptions;
 mod export;
