@@ -13,14 +13,14 @@ use mailward::{
     cli::Exit,
     config::settings,
     lookup::greylist::{Observation, Terms},
-    store::{GreylistStore, sqlite::SqliteStore},
+    store::{ExemptionKind, GreylistStore, sqlite::SqliteStore},
     time::{Clock, SystemClock, Timestamp},
 };
 use rusqlite::Connection;
 use std::{fmt::Write as _, fs, sync::Arc};
 use support::{
     directory::Directory,
-    greylist::{T, attempt, command, rows, say, settings, sqlite},
+    greylist::{T, attempt, command, exemption, rows, say, settings, sqlite},
 };
 
 /// An attempt so many seconds from now.
@@ -138,6 +138,31 @@ async fn an_address_that_no_mail_can_have_is_refused() {
         let want = format!("mailward: `{}` is not an address: {want}\n", &wrong[..wrong.len().min(80)]);
         assert_eq!((exit, out.as_str(), err), (Exit::Usage, "", want));
     }
+}
+
+#[tokio::test]
+async fn an_exemption_takes_an_address_with_its_brackets_and_nothing_that_never_matches() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    assert_eq!(say(&store, now("a@x.example", 0)).await, "New 240");
+    for arguments in [&["open", "<To@rcpt.example>", "30m"][..], &["opt-out", "<to@rcpt.example>"]] {
+        assert!(answer(&directory, arguments).starts_with("to@rcpt.example is "), "{arguments:?}");
+        assert_eq!(say(&store, now("a@x.example", 1)).await, "Exempt");
+        let closed = answer(&directory, &["close", "<to@rcpt.example>"]);
+        assert_eq!(closed, "1 exemption of to@rcpt.example taken back\n");
+    }
+    for word in ["*@example.org", ".example.org", "192.0.2.1", "a@b@c", "nobody"] {
+        for arguments in [&["open", word, "30m"][..], &["opt-in", word], &["opt-out", word], &["close", word]]
+        {
+            let (exit, out, err) = command(&directory, "", arguments);
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{arguments:?}");
+            assert!(err.starts_with(&format!("mailward: `{word}` ")), "{err}");
+        }
+    }
+    assert_eq!(answer(&directory, &["exemptions"]), "no exemptions\n");
+    // As a version that took such a form wrote it.
+    store.exempt(exemption(ExemptionKind::OptOut, "*@example.org", None)).await.unwrap();
+    assert_eq!(answer(&directory, &["close", "*@example.org"]), "1 exemption of *@example.org taken back\n");
 }
 
 #[tokio::test]

@@ -1,13 +1,10 @@
 //! `mailward greylist open`, `opt-out`, `opt-in`, `close` and `exemptions`: recipients that are greylisted otherwise than
 //! the rest.
 
-use super::{Context, counted, json, list::until};
+use super::{Context, counted, exempted, json, list::until};
 use crate::{
     cli::{Exit, Failure, columns, span::span},
-    smtp::{
-        address::with_a_labels,
-        text::{cut, escaped},
-    },
+    smtp::text::escaped,
     store::{Exemption, ExemptionKind, GreylistStore},
     time::Timestamp,
 };
@@ -98,7 +95,8 @@ async fn set(
     said: &str,
     context: &mut Context<'_>,
 ) -> Result<(), Failure> {
-    let (value, reason) = (value(address)?, why.reason.clone());
+    let value = exempted::read(address).map_err(usage)?;
+    let reason = why.reason.clone();
     let exemption = Exemption { kind, value, until, reason, created: context.now };
     context.store.exempt(exemption.clone()).await?;
     if context.json {
@@ -107,45 +105,22 @@ async fn set(
     Ok(writeln!(context.out, "{} {said}", escaped(&exemption.value))?)
 }
 
-/// The longest address that a mail can have, in octets: a path of RFC 5321 section 4.5.3.1.3 without its brackets.
-const ADDRESS_LIMIT: usize = 254;
-/// The longest local part, in octets (section 4.5.3.1.1).
-const LOCAL_LIMIT: usize = 64;
-/// How much of a wrong address a message shows, in bytes.
-const SHOWN_LIMIT: usize = 80;
-
-/// A recipient or a domain as the store compares it.
-fn value(address: &str) -> Result<String, Failure> {
-    let wrong = |what: &str| {
-        let shown = escaped(cut(address, SHOWN_LIMIT));
-        Err(Failure::Says(Exit::Usage, format!("`{shown}` {what}")))
-    };
-    let value = with_a_labels(&lower(address)).into_owned();
-    let (local, domain) = value.rsplit_once('@').unwrap_or(("", &value));
-    if domain.is_empty() || !domain.is_ascii() || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return wrong("is neither an address nor a domain");
-    }
-    if local.len() > LOCAL_LIMIT {
-        return wrong("is not an address: a local part has at most 64 octets");
-    }
-    if value.len() > ADDRESS_LIMIT {
-        return wrong("is not an address: one has at most 254 octets");
-    }
-    Ok(value)
-}
-
-fn lower(address: &str) -> String {
-    address.trim().trim_start_matches('@').to_lowercase()
+fn usage(message: String) -> Failure {
+    Failure::Says(Exit::Usage, message)
 }
 
 /// Takes exemptions back.
 pub(super) async fn close(args: &Close, context: &mut Context<'_>) -> Result<(), Failure> {
-    let value = value(&args.address)?;
+    let read = exempted::read(&args.address);
+    let written = exempted::lower(&args.address);
+    let value = read.as_ref().map_or_else(|_| written.clone(), Clone::clone);
     let mut count = context.store.revoke(value.clone()).await?;
-    // As a program that converted no domain wrote it.
-    let written = lower(&args.address);
+    // As a program wrote it that converted no domain, or took what can never match.
     if written != value {
         count += context.store.revoke(written).await?;
+    }
+    if count == 0 {
+        read.map_err(usage)?;
     }
     if context.json {
         return json(&serde_json::json!({ "exemptions": count }), context.out);

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod change;
+mod exempted;
 mod exemptions;
 mod export;
 mod import;
