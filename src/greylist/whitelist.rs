@@ -78,11 +78,15 @@ impl Recipients {
     pub fn read(&mut self, file: &str, text: &str, faults: &mut Vec<Fault>) {
         for (word, origin) in entries(file, text) {
             let lower = word.to_lowercase();
+            let has_bracket = lower.contains(['<', '>']);
             if let Some(pattern) = pattern(word) {
                 keep(pattern, &origin, word, &mut self.patterns, faults);
-            } else if let Some(user) = lower.strip_suffix('@') {
+            } else if let Some(help) = instead(&lower) {
+                let message = format!("`{word}` never matches");
+                faults.push(Fault::warning(&origin, word.chars().count(), message).help(help));
+            } else if let Some(user) = lower.strip_suffix('@').filter(|_| !has_bracket) {
                 self.users.insert(user.to_owned());
-            } else if lower.contains('@') {
+            } else if lower.contains('@') && !has_bracket {
                 self.addresses.insert(lower);
             } else if is_domain(word) {
                 self.domains.insert(lower);
@@ -121,6 +125,15 @@ fn entries<'a>(file: &'a str, text: &'a str) -> impl Iterator<Item = (&'a str, O
         let column = u32::try_from(entry.len() - entry.trim_start().len()).unwrap_or(0) + 1;
         (!word.is_empty()).then(|| (word, Origin::new(file, number, column)))
     })
+}
+
+/// What to write for an entry of recipients in a form that other lists have, and that neither postgrey nor we match.
+fn instead(word: &str) -> Option<String> {
+    if let Some(address) = word.strip_prefix('<').and_then(|word| word.strip_suffix('>')) {
+        return Some(format!("write {address}, without brackets"));
+    }
+    let domain = ["*@", "@", "*.", "."].into_iter().find_map(|prefix| word.strip_prefix(prefix))?;
+    is_domain(domain).then(|| format!("for a domain and its subdomains write {domain}"))
 }
 
 /// The text between slashes.
@@ -175,6 +188,7 @@ fn matching<'a>(domains: &'a HashSet<String>, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::Severity;
 
     #[test]
     fn clients_are_found_by_name_first_and_by_network() {
@@ -230,6 +244,43 @@ mod tests {
         for (recipient, want) in cases {
             assert_eq!(recipients.find(recipient).as_deref(), want, "{recipient}");
         }
+    }
+
+    #[test]
+    fn entries_of_recipients_that_never_match_are_warned_of() {
+        let cases = [
+            (
+                "@example.org",
+                "`@example.org` never matches",
+                "for a domain and its subdomains write example.org",
+            ),
+            (
+                "*@two.example",
+                "`*@two.example` never matches",
+                "for a domain and its subdomains write two.example",
+            ),
+            (
+                ".dot.example",
+                "`.dot.example` never matches",
+                "for a domain and its subdomains write dot.example",
+            ),
+            (
+                "*.dot.example",
+                "`*.dot.example` never matches",
+                "for a domain and its subdomains write dot.example",
+            ),
+            ("<a@b.example>", "`<a@b.example>` never matches", "write a@b.example, without brackets"),
+        ];
+        for (word, message, help) in cases {
+            let (mut recipients, mut faults) = (Recipients::default(), Vec::new());
+            recipients.read("list", word, &mut faults);
+            let origin = Origin::new("list", 1, 1);
+            assert_eq!(faults, [Fault::warning(&origin, word.len(), message).help(help)], "{word}");
+        }
+        let mut faults = Vec::new();
+        Recipients::default().read("list", "two words\n<b@c\n>b@\n", &mut faults);
+        let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+        assert_eq!(errors.count(), 3, "{faults:?}");
     }
 
     #[test]
