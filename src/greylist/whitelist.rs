@@ -48,7 +48,14 @@ impl Clients {
             if let Some(pattern) = pattern(word) {
                 keep(pattern, &origin, word, &mut self.patterns, faults);
             } else if let Some(network) = network(word) {
+                if network.prefix_len() == 0 {
+                    faults.push(everybody(word, &origin));
+                }
                 self.networks.push(network);
+            } else if is_range(word) {
+                let message = format!("`{word}` is a range, and never matches");
+                let help = "write networks such as 1.2.3.4/30, or one address a line";
+                faults.push(Fault::warning(&origin, word.chars().count(), message).help(help));
             } else if is_domain(word) {
                 self.domains.insert(word.to_ascii_lowercase());
             } else {
@@ -176,6 +183,23 @@ fn network(word: &str) -> Option<IpNet> {
     IpNet::new(address.into(), length.unwrap_or(whole)).ok().map(|network| network.trunc())
 }
 
+/// A network of all addresses, as a slip of the pen makes one of an address.
+fn everybody(word: &str, origin: &Origin) -> Fault {
+    let message = format!("`{word}` covers every client: nobody would be greylisted");
+    let fault = Fault::warning(origin, word.chars().count(), message);
+    let address = word.split('/').next().and_then(domain::address);
+    match address.filter(|address| !address.is_unspecified()) {
+        Some(address) => fault.help(format!("for one client write {address}")),
+        None => fault,
+    }
+}
+
+/// `1.2.3.4-1.2.3.9`, `1.2.3.4-9`: a valid host name that no host has.
+fn is_range(word: &str) -> bool {
+    let is_end = |end: &str| end.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    word.split_once('-').is_some_and(|(first, last)| domain::ipv4(first).is_some() && is_end(last))
+}
+
 fn is_domain(word: &str) -> bool {
     domain::valid_utf8_hostname(word)
 }
@@ -244,6 +268,30 @@ mod tests {
         for (recipient, want) in cases {
             assert_eq!(recipients.find(recipient).as_deref(), want, "{recipient}");
         }
+    }
+
+    #[test]
+    fn clients_that_are_everybody_or_nobody_are_warned_of() {
+        let everybody = "covers every client: nobody would be greylisted";
+        let range = "is a range, and never matches";
+        let cases = [
+            ("1.2.3.4/0", everybody, Some("for one client write 1.2.3.4")),
+            ("0.0.0.0/0", everybody, None),
+            ("::/0", everybody, None),
+            ("2001:db8::1/0", everybody, Some("for one client write 2001:db8::1")),
+            ("1.2.3.4-1.2.3.9", range, Some("write networks such as 1.2.3.4/30, or one address a line")),
+            ("1.2.3.4-9", range, Some("write networks such as 1.2.3.4/30, or one address a line")),
+        ];
+        for (word, message, help) in cases {
+            let (mut clients, mut faults) = (Clients::default(), Vec::new());
+            clients.read("list", word, &mut faults);
+            let warning =
+                Fault::warning(&Origin::new("list", 1, 1), word.len(), format!("`{word}` {message}"));
+            assert_eq!(faults, [Fault { help: help.map(str::to_owned), ..warning }], "{word}");
+        }
+        let (mut clients, mut faults) = (Clients::default(), Vec::new());
+        clients.read("list", "1.2.3.4-dsl.isp.example\n1.2.3.4/1\n/0/\n", &mut faults);
+        assert_eq!(faults, []);
     }
 
     #[test]
