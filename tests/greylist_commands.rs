@@ -166,6 +166,39 @@ async fn an_exemption_takes_an_address_with_its_brackets_and_nothing_that_never_
 }
 
 #[tokio::test]
+async fn an_opt_in_takes_the_place_of_an_opt_out_and_the_reverse() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    assert_eq!(say(&store, now("a@x.example", 0)).await, "New 240");
+    let said = |arguments: &[&str]| {
+        let (exit, out, err) = command(&directory, "opt_in = true", arguments);
+        assert_eq!((exit, err.as_str()), (Exit::Success, ""), "{arguments:?}");
+        out
+    };
+    assert_eq!(said(&["opt-out", "to@rcpt.example"]), "to@rcpt.example is never greylisted\n");
+    let want = "to@rcpt.example is greylisted; its opt-out is taken back\n";
+    assert_eq!(said(&["opt-in", "to@rcpt.example"]), want);
+    assert_eq!(say(&store, now("b@x.example", 1)).await, "New 240");
+    let want = "to@rcpt.example is never greylisted; its opt-in is taken back\n";
+    assert_eq!(said(&["opt-out", "to@rcpt.example"]), want);
+    assert_eq!(say(&store, now("b@x.example", 2)).await, "Exempt");
+    assert_eq!(said(&["exemptions"]).lines().count(), 2);
+    // What else is said of it, or of its domain, holds on.
+    said(&["opt-out", "rcpt.example", "--reason", "all of it"]);
+    let want = "to@rcpt.example is opted in, and its opt-out is taken back, but the opt-out of rcpt.example holds: \
+                `mailward greylist close rcpt.example` takes that back\n";
+    assert_eq!(said(&["opt-in", "to@rcpt.example"]), want);
+    assert_eq!(say(&store, now("b@x.example", 3)).await, "Exempt");
+    said(&["close", "rcpt.example"]);
+    said(&["open", "to@rcpt.example", "30m"]);
+    let opened = said(&["opt-in", "to@rcpt.example"]);
+    let want = "to@rcpt.example is opted in, but the open of to@rcpt.example holds until ";
+    assert!(opened.starts_with(want), "{opened}");
+    said(&["close", "to@rcpt.example"]);
+    assert_eq!(said(&["opt-in", "to@rcpt.example"]), "to@rcpt.example is greylisted\n");
+}
+
+#[tokio::test]
 async fn ages_go_by_the_last_attempt() {
     let directory = Directory::new();
     let store = sqlite(&directory);

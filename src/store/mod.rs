@@ -40,7 +40,7 @@ pub trait GreylistStore: Send + Sync {
     /// Removes the rows of a filter, in steps beside the traffic: how many.
     fn forget(&self, filter: Filter) -> BoxFuture<'_, Result<usize, StoreError>>;
 
-    /// Sets an exemption.
+    /// Sets an exemption. An opt-in takes the place of an opt-out of the same recipient or domain, and the reverse.
     fn exempt(&self, exemption: Exemption) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Takes back all exemptions of a recipient or a domain: how many.
@@ -185,6 +185,15 @@ pub enum ExemptionKind {
 }
 
 impl ExemptionKind {
+    /// The kind that says the contrary, of which only one can hold.
+    pub fn contrary(self) -> Option<Self> {
+        match self {
+            Self::Open => None,
+            Self::OptIn => Some(Self::OptOut),
+            Self::OptOut => Some(Self::OptIn),
+        }
+    }
+
     /// The word in the table.
     pub fn word(self) -> &'static str {
         match self {

@@ -69,40 +69,90 @@ struct Why {
 pub(super) async fn open(args: &Open, context: &mut Context<'_>) -> Result<(), Failure> {
     let seconds = i64::try_from(args.time.as_secs()).unwrap_or(i64::MAX);
     let until = Timestamp(context.now.0.saturating_add(seconds));
-    let said = format!("is open until {}", until.rfc5322());
-    set(ExemptionKind::Open, (&args.address, &args.why), Some(until), &said, context).await
+    let Some(Set { value, .. }) =
+        set(ExemptionKind::Open, (&args.address, &args.why), Some(until), context).await?
+    else {
+        return Ok(());
+    };
+    Ok(writeln!(context.out, "{} is open until {}", escaped(&value), until.rfc5322())?)
 }
 
 /// Opts a recipient out.
 pub(super) async fn opt_out(args: &OptOut, context: &mut Context<'_>) -> Result<(), Failure> {
-    set(ExemptionKind::OptOut, (&args.address, &args.why), None, "is never greylisted", context).await
+    let Some(Set { value, replaced, .. }) =
+        set(ExemptionKind::OptOut, (&args.address, &args.why), None, context).await?
+    else {
+        return Ok(());
+    };
+    let more = if replaced { "; its opt-in is taken back" } else { "" };
+    Ok(writeln!(context.out, "{} is never greylisted{more}", escaped(&value))?)
 }
 
 /// Opts a recipient in.
 pub(super) async fn opt_in(args: &OptIn, context: &mut Context<'_>) -> Result<(), Failure> {
-    let said = if context.settings.terms.opt_in {
-        "is greylisted"
-    } else {
-        "is greylisted as all others are: `opt_in = true` in [greylist] would leave these in peace"
+    let Some(Set { value, replaced, others }) =
+        set(ExemptionKind::OptIn, (&args.address, &args.why), None, context).await?
+    else {
+        return Ok(());
     };
-    set(ExemptionKind::OptIn, (&args.address, &args.why), None, said, context).await
+    let shown = escaped(&value);
+    if let Some(other) = others.first() {
+        let and = if replaced { ", and its opt-out is taken back," } else { "," };
+        let holds = holds(other);
+        return Ok(writeln!(context.out, "{shown} is opted in{and} but {holds}")?);
+    }
+    let more = if replaced { "; its opt-out is taken back" } else { "" };
+    if context.settings.terms.opt_in {
+        return Ok(writeln!(context.out, "{shown} is greylisted{more}")?);
+    }
+    let others = "as all others are: `opt_in = true` in [greylist] would leave these in peace";
+    Ok(writeln!(context.out, "{shown} is greylisted {others}{more}")?)
 }
 
+/// What an exemption of a recipient, or of its domain, means for one that is to be greylisted.
+fn holds(Exemption { kind, value, until, .. }: &Exemption) -> String {
+    let (kind, value) = (kind.word().replace('_', "-"), escaped(value));
+    match until {
+        Some(until) => format!("the {kind} of {value} holds until {}", until.rfc5322()),
+        None => format!("the {kind} of {value} holds: `mailward greylist close {value}` takes that back"),
+    }
+}
+
+/// An exemption that was set.
+struct Set {
+    /// Of whom.
+    value: String,
+    /// Whether it took the place of the one that said the contrary.
+    replaced: bool,
+    /// Which others hold for a recipient or its domain, those for good first.
+    others: Vec<Exemption>,
+}
+
+/// Sets an exemption; `None` where it was printed as JSON.
 async fn set(
     kind: ExemptionKind,
     (address, why): (&str, &Why),
     until: Option<Timestamp>,
-    said: &str,
     context: &mut Context<'_>,
-) -> Result<(), Failure> {
+) -> Result<Option<Set>, Failure> {
     let value = exempted::read(address).map_err(usage)?;
-    let reason = why.reason.clone();
+    let (before, reason) = (context.store.exemptions(context.now).await?, why.reason.clone());
     let exemption = Exemption { kind, value, until, reason, created: context.now };
     context.store.exempt(exemption.clone()).await?;
     if context.json {
-        return json(&exemption, context.out);
+        json(&exemption, context.out)?;
+        return Ok(None);
     }
-    Ok(writeln!(context.out, "{} {said}", escaped(&exemption.value))?)
+    let value = exemption.value;
+    let contrary = |one: &Exemption| Some(one.kind) == kind.contrary() && one.value == value;
+    let replaced = before.iter().any(contrary);
+    let domain = value.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let touches =
+        |one: &Exemption| one.kind != ExemptionKind::OptIn && (one.value == value || one.value == domain);
+    let mut others: Vec<Exemption> =
+        before.into_iter().filter(|one| touches(one) && !contrary(one)).collect();
+    others.sort_by_key(|other| other.until);
+    Ok(Some(Set { value, replaced, others }))
 }
 
 fn usage(message: String) -> Failure {

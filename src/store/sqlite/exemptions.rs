@@ -14,6 +14,12 @@ pub(super) fn exempt(connection: &Connection, exemption: &Exemption) -> Result<(
          created = excluded.created",
         params![kind.word(), value, until.map(|until| until.0), reason, created.0],
     )?;
+    if let Some(contrary) = kind.contrary() {
+        connection.execute(
+            "DELETE FROM exemption WHERE kind = ?1 AND value = ?2",
+            params![contrary.word(), value],
+        )?;
+    }
     Ok(())
 }
 
