@@ -199,6 +199,30 @@ async fn an_opt_in_takes_the_place_of_an_opt_out_and_the_reverse() {
 }
 
 #[tokio::test]
+async fn an_exemption_covers_what_its_help_says() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    let to = |recipient: &str| Observation { recipient: recipient.to_owned(), ..now("a@x.example", 0) };
+    assert_eq!(say(&store, now("b@x.example", 0)).await, "New 240");
+    answer(&directory, &["open", "bob@rcpt.example", "30m"]);
+    answer(&directory, &["opt-out", "all.example"]);
+    for (recipient, want) in [
+        ("bob@rcpt.example", "Exempt"),
+        ("bob+shop@rcpt.example", "New 240"),
+        ("bob+shop@all.example", "Exempt"),
+        ("bob@sub.all.example", "New 240"),
+    ] {
+        assert_eq!(say(&store, to(recipient)).await, want, "{recipient}");
+    }
+    for name in ["open", "opt-out", "opt-in"] {
+        let help = answer(&directory, &[name, "--help"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        let want = "An address stands for itself only, not for one with an extension such as bob+shop@example.org; a \
+                    domain for all of its addresses, but not for domains below it.";
+        assert!(help.contains(want), "{help}");
+    }
+}
+
+#[tokio::test]
 async fn ages_go_by_the_last_attempt() {
     let directory = Directory::new();
     let store = sqlite(&directory);

@@ -250,6 +250,32 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_list_of_recipients_says_what_its_entries_match() {
+        let text = include_str!("../../conf/whitelist_recipients");
+        let read = |text: &str| {
+            let (mut recipients, mut faults) = (Recipients::default(), Vec::new());
+            recipients.read("whitelist_recipients", text, &mut faults);
+            assert_eq!(faults, []);
+            recipients
+        };
+        assert_eq!(read(text).find("postmaster@example.org"), None);
+        let forms = text.lines().filter_map(|line| line.strip_prefix("#   ")?.split_whitespace().next());
+        let forms = read(&forms.collect::<Vec<_>>().join("\n"));
+        for (recipient, want) in [
+            ("user+x@example.org", "user@example.org"),
+            ("user+x@other.example", "user@"),
+            ("bob@mail.example.org", "example.org"),
+            ("news-1@example", "/^news-.*@example/"),
+        ] {
+            assert_eq!(forms.find(recipient).as_deref(), Some(want), "{recipient}");
+        }
+        let switched_on =
+            text.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' '));
+        let switched_on = read(&switched_on.collect::<Vec<_>>().join("\n"));
+        assert_eq!(switched_on.find("postmaster@example.org").as_deref(), Some("postmaster@"));
+    }
+
+    #[test]
     fn recipients_are_found_by_address_user_domain_and_pattern() {
         let mut recipients = Recipients::default();
         let mut faults = Vec::new();

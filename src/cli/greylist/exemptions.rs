@@ -11,6 +11,9 @@ use crate::{
 use std::time::Duration;
 
 /// Do not greylist a recipient for a while
+///
+/// An address stands for itself only, not for one with an extension such as bob+shop@example.org; a domain for all of
+/// its addresses, but not for domains below it. whitelist_recipients of [greylist] covers these too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mailward greylist open bob@example.org 30m --reason 'waits for a code'")]
 pub(super) struct Open {
@@ -24,6 +27,9 @@ pub(super) struct Open {
 }
 
 /// Never greylist a recipient or the recipients of a domain
+///
+/// An address stands for itself only, not for one with an extension such as bob+shop@example.org; a domain for all of
+/// its addresses, but not for domains below it. whitelist_recipients of [greylist] covers these too.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  mailward greylist opt-out support@example.org --reason 'customers must not wait'"
@@ -36,6 +42,9 @@ pub(super) struct OptOut {
 }
 
 /// Greylist a recipient or domain where `opt_in = true` greylists nobody else
+///
+/// An address stands for itself only, not for one with an extension such as bob+shop@example.org; a domain for all of
+/// its addresses, but not for domains below it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mailward greylist opt-in bob@example.org")]
 pub(super) struct OptIn {
