@@ -323,7 +323,7 @@ async fn an_import_beside_a_daemon_leaves_nobody_without_an_answer() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
+async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_no_address() {
     let directory = Directory::new();
     let store = sqlite(&directory);
     assert_eq!(say(&store, now("a@liar.example", 0)).await, "New 240");
@@ -361,8 +361,22 @@ async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
     assert!(liar.starts_with("192.0.2.0/24 from <a@liar.example> to <to@rcpt.example>\n"), "{liar}");
     assert!(liar.contains(" ago, deferred once, passed 0\n"), "{liar}");
     assert_eq!(liar, answer(&directory, &["show", "@Liar.example"]));
-    assert_eq!(answer(&directory, &["forget", "--sender", "good.example"]), "1 row forgotten\n");
-    let refused: [(&[&str], &str); 2] = [
+    let domain = |argument: &str| {
+        format!(
+            "mailward: `good.example` is a domain: for all of its addresses write {argument} @good.example\n"
+        )
+    };
+    let (of_senders, of_recipients) = (domain("--sender"), domain("--recipient"));
+    let empty = "mailward: --sender is empty: leave it out for whomever, for the null sender write '<>'\n";
+    let refused: [(&[&str], &str); 10] = [
+        (&["forget", "--recipient", "good.example"], &of_recipients),
+        (&["forget", "--sender", "good.example"], &of_senders),
+        (&["list", "--sender", "good.example"], &of_senders),
+        (&["pass", "--sender", "good.example"], &of_senders),
+        (&["forget", "--sender", ""], empty),
+        (&["pass", "--sender", "", "--older", "1h"], empty),
+        (&["forget", "--recipient", ""], "mailward: --recipient is empty: leave it out for whomever\n"),
+        (&["forget", "--recipient", "<>"], "mailward: `<>` is the null sender: no mail goes to it\n"),
         (
             &["list", "--client", "999.1.1.1"],
             "mailward: `999.1.1.1` is not an address or network: write one such as 192.0.2.1, 192.0.2.0/24 or \
@@ -374,6 +388,9 @@ async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
         let (exit, _, err) = command(&directory, "", arguments);
         assert!(exit == Exit::Usage && err.starts_with(want), "{err}");
     }
+    assert_eq!(command(&directory, "", &["show", ""]).0, Exit::Usage);
+    assert_eq!(rows(&store).await.len(), 2);
+    assert_eq!(answer(&directory, &["forget", "--sender", "@good.example"]), "1 row forgotten\n");
 }
 
 #[tokio::test]

@@ -8,12 +8,16 @@ use crate::{
     smtp::{
         address::{Address, with_a_labels, with_u_labels},
         domain::Domain,
+        text::{cut, escaped},
     },
     store::Between,
 };
 
 /// How much of a wrong value a message shows, in bytes.
 pub(super) const SHOWN_LIMIT: usize = 80;
+
+/// The argument that names a sender.
+const SENDER: &str = "--sender";
 
 /// The null sender, as logs and `list` show it.
 const NULL: &str = "<>";
@@ -26,7 +30,7 @@ pub(super) type Forms = Vec<String>;
 /// # Errors
 /// An empty word, and a domain without `@`.
 pub(super) fn sender(text: &str) -> Result<Forms, Failure> {
-    if text.trim() == NULL { Ok(vec![String::new()]) } else { Ok(mailbox(text)) }
+    if text.trim() == NULL { Ok(vec![String::new()]) } else { mailbox(SENDER, text) }
 }
 
 /// Reads a recipient, or `@DOMAIN`.
@@ -37,11 +41,21 @@ pub(super) fn recipient(text: &str) -> Result<Forms, Failure> {
     if text.trim() == NULL {
         return Err(Failure::Says(Exit::Usage, "`<>` is the null sender: no mail goes to it".to_owned()));
     }
-    Ok(mailbox(text))
+    mailbox("--recipient", text)
 }
 
-fn mailbox(text: &str) -> Forms {
-    if is_domain(text) { forms(&format!("@{}", text.trim())) } else { forms(text) }
+fn mailbox(argument: &str, text: &str) -> Result<Forms, Failure> {
+    if text.trim().is_empty() {
+        let null = if argument == SENDER { ", for the null sender write '<>'" } else { "" };
+        let message = format!("{argument} is empty: leave it out for whomever{null}");
+        return Err(Failure::Says(Exit::Usage, message));
+    }
+    if is_domain(text) {
+        let shown = escaped(cut(text.trim(), SHOWN_LIMIT));
+        let message = format!("`{shown}` is a domain: for all of its addresses write {argument} @{shown}");
+        return Err(Failure::Says(Exit::Usage, message));
+    }
+    Ok(forms(text))
 }
 
 /// Whether a word without `@` can only be a domain. A sender that looks so is written in brackets.
@@ -59,7 +73,8 @@ pub(super) fn forms(text: &str) -> Forms {
     let mut all = Forms::new();
     for form in [bare.as_str(), &address.internal()] {
         for form in [with_a_labels(form), with_u_labels(form), form.into()] {
-            if !all.iter().any(|known| *known == form) {
+            // The null sender is nobody's other form: `""`, `()`.
+            if !form.is_empty() && !all.iter().any(|known| *known == form) {
                 all.push(form.into_owned());
             }
         }
@@ -128,12 +143,13 @@ mod tests {
 
     #[test]
     fn an_address_is_looked_for_in_all_its_forms() {
-        let cases: [(&str, &[&str]); 7] = [
+        let cases: [(&str, &[&str]); 8] = [
             ("Bob@Example.org", &["bob@example.org"]),
             (" <bob@example.org> ", &["bob@example.org"]),
             ("\"a b\"@example.org", &["\"a b\"@example.org", "a b@example.org"]),
             ("@Example.org", &["@example.org"]),
             ("root", &["root"]),
+            ("\"\"", &["\"\""]),
             ("@m\u{fc}nchen.example", &["@xn--mnchen-3ya.example", "@m\u{fc}nchen.example"]),
             ("b@xn--mnchen-3ya.example", &["b@xn--mnchen-3ya.example", "b@m\u{fc}nchen.example"]),
         ];
@@ -143,7 +159,18 @@ mod tests {
     }
 
     #[test]
-    fn brackets_make_an_address_of_every_word() {
+    fn an_empty_word_and_a_bare_domain_name_nobody() {
+        let cases = [
+            ("", "--sender is empty: leave it out for whomever, for the null sender write '<>'"),
+            (" ", "--sender is empty: leave it out for whomever, for the null sender write '<>'"),
+            (
+                "Example.org",
+                "`Example.org` is a domain: for all of its addresses write --sender @Example.org",
+            ),
+        ];
+        for (text, want) in cases {
+            assert!(matches!(sender(text), Err(Failure::Says(Exit::Usage, said)) if said == want), "{text}");
+        }
         assert!(matches!(recipient("<>"), Err(Failure::Says(Exit::Usage, _))));
         assert!(matches!(sender("<>"), Ok(forms) if forms == [""]));
         assert!(matches!(sender("<example.org>"), Ok(forms) if forms == ["example.org"]));

@@ -7,7 +7,7 @@ use super::{
     list::age,
 };
 use crate::{
-    cli::Failure,
+    cli::{Exit, Failure},
     greylist::Settings,
     smtp::{
         domain,
@@ -106,6 +106,11 @@ fn looked_for(what: &str) -> String {
 
 /// The forms of a sender or recipient, or of all of a domain; a name without `@` that can only be a domain is one.
 fn named(what: &str) -> Result<Forms, Failure> {
+    if what.trim().is_empty() {
+        let message =
+            "say what: an address, a domain or a client; the null sender is written '<>'".to_owned();
+        return Err(Failure::Says(Exit::Usage, message));
+    }
     if addresses::is_domain(what) {
         addresses::sender(&format!("@{}", what.trim()))
     } else {
