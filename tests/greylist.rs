@@ -311,7 +311,7 @@ async fn the_command_line_works_beside_the_daemon_and_without_it() {
     assert_eq!(command(&directory, &["pass", "--sender", "@SENDER.example"]).1, "1 row will pass\n");
     assert_eq!(session.ordinary().await, "continue");
     assert!(command(&directory, &["show", "192.0.2.1"]).1.contains("passed "));
-    assert_eq!(command(&directory, &["show", "192.0.2.9"]).1, "nothing is known of it\n");
+    assert!(command(&directory, &["show", "192.0.2.9"]).1.starts_with("nothing is known of it\n"));
     assert!(command(&directory, &["stats"]).1.starts_with("waiting         0\npassed          1\n"));
     assert_eq!(command(&directory, &["forget", "--client", "192.0.2.0/24"]).1, "1 row forgotten\n");
     assert_eq!(session.ordinary().await, format!("{WAIT} 4 minutes"));

@@ -20,19 +20,8 @@ use rusqlite::Connection;
 use std::{fmt::Write as _, fs, sync::Arc};
 use support::{
     directory::Directory,
-    greylist::{T, attempt, command, rows, say, settings, sqlite},
+    greylist::{T, answer, attempt, command, now, rows, say, settings, sqlite},
 };
-
-/// An attempt so many seconds from now.
-fn now(sender: &str, after: i64) -> Observation {
-    attempt(sender, SystemClock.now().0 - T + after)
-}
-
-fn answer(directory: &Directory, arguments: &[&str]) -> String {
-    let (exit, out, err) = command(directory, "", arguments);
-    assert_eq!((exit, err.as_str()), (Exit::Success, ""), "{arguments:?}");
-    out
-}
 
 #[test]
 fn a_command_leaves_a_corrupt_file_where_it_is_and_says_so() {
@@ -241,7 +230,7 @@ async fn an_import_beside_a_daemon_leaves_nobody_without_an_answer() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
+async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_no_address() {
     let directory = Directory::new();
     let store = sqlite(&directory);
     assert_eq!(say(&store, now("a@liar.example", 0)).await, "New 240");
@@ -274,13 +263,27 @@ async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
                 3 proven retries, the last Mon, 01 May 2006 00:00:00 +0000\n    \
                 last seen 0s ago, 2 mails passed by it, origin smtp\n";
     assert_eq!(shown, want);
-    assert_eq!(answer(&directory, &["show", "198.51.100.300"]), "nothing is known of it\n");
+    assert_eq!(command(&directory, "", &["show", "198.51.100.300"]).1, "nothing is known of it\n");
     let liar = answer(&directory, &["show", "liar.example"]);
     assert!(liar.starts_with("192.0.2.0/24 from <a@liar.example> to <to@rcpt.example>\n"), "{liar}");
     assert!(liar.contains(" ago, deferred once, passed 0\n"), "{liar}");
     assert_eq!(liar, answer(&directory, &["show", "@Liar.example"]));
-    assert_eq!(answer(&directory, &["forget", "--sender", "good.example"]), "1 row forgotten\n");
-    let refused: [(&[&str], &str); 2] = [
+    let domain = |argument: &str| {
+        format!(
+            "mailward: `good.example` is a domain: for all of its addresses write {argument} @good.example\n"
+        )
+    };
+    let (of_senders, of_recipients) = (domain("--sender"), domain("--recipient"));
+    let empty = "mailward: --sender is empty: leave it out for whomever, for the null sender write '<>'\n";
+    let refused: [(&[&str], &str); 10] = [
+        (&["forget", "--recipient", "good.example"], &of_recipients),
+        (&["forget", "--sender", "good.example"], &of_senders),
+        (&["list", "--sender", "good.example"], &of_senders),
+        (&["pass", "--sender", "good.example"], &of_senders),
+        (&["forget", "--sender", ""], empty),
+        (&["pass", "--sender", "", "--older", "1h"], empty),
+        (&["forget", "--recipient", ""], "mailward: --recipient is empty: leave it out for whomever\n"),
+        (&["forget", "--recipient", "<>"], "mailward: `<>` is the null sender: no mail goes to it\n"),
         (
             &["list", "--client", "999.1.1.1"],
             "mailward: `999.1.1.1` is not an address or network: write one such as 192.0.2.1, 192.0.2.0/24 or \
@@ -292,6 +295,9 @@ async fn what_is_known_of_a_client_is_shown_and_a_bare_domain_is_all_of_it() {
         let (exit, _, err) = command(&directory, "", arguments);
         assert!(exit == Exit::Usage && err.starts_with(want), "{err}");
     }
+    assert_eq!(command(&directory, "", &["show", ""]).0, Exit::Usage);
+    assert_eq!(rows(&store).await.len(), 2);
+    assert_eq!(answer(&directory, &["forget", "--sender", "@good.example"]), "1 row forgotten\n");
 }
 
 #[tokio::test]

@@ -295,7 +295,7 @@ async fn exemptions_move_with_an_export() {
     let odd = other.file("odd.csv", odd);
     let (exit, said, err) = command(&other, "", &["import", "csv", odd.to_str().unwrap()]);
     let want = "mailward: line 3: `never` is not open, opt_in or opt_out\n\
-                mailward: line 4: `` is neither an address nor a domain\n\
+                mailward: line 4: `` is neither an address nor a domain: write one such as bob@example.org or example.org\n\
                 mailward: line 5: `soon` is not a time in Unix seconds\n";
     assert_eq!((exit, err.as_str()), (Exit::Success, want));
     assert!(said.ends_with("0 new, 0 better than what was there, 0 changed nothing, 1 too old\n"), "{said}");

@@ -12,7 +12,7 @@ mod support;
 use mailward::{
     greylist::{Ages, identity::Prefixes},
     lookup::greylist::{Greylisted, Observation, Outgoing, Profile, Terms, Voucher, Wait},
-    store::{Entry, ExemptionKind, Filter, Forgotten, GreylistStore, PURGE_STEP},
+    store::{Between, Entry, ExemptionKind, Filter, Forgotten, GreylistStore, PURGE_STEP},
     time::Timestamp,
 };
 use std::{sync::Arc, time::Duration};
@@ -255,7 +255,10 @@ mod contract {
         for (number, sender) in ["a@x.example", "b@x.example", "a@y.example"].into_iter().enumerate() {
             say(store, attempt(sender, i64::try_from(number).unwrap())).await;
         }
-        let sender = |sender: &str| Filter { sender: Some(sender.to_owned()), ..Filter::default() };
+        let sender = |sender: &str| Filter {
+            between: vec![Between { sender: Some(sender.to_owned()), recipient: None }],
+            ..Filter::default()
+        };
         let found = |rows: Vec<Entry>| rows.into_iter().map(|row| row.sender).collect::<Vec<_>>();
         assert_eq!(found(store.list(sender("@x.example")).await.unwrap()), ["b@x.example", "a@x.example"]);
         assert_eq!(found(store.list(sender("x.example")).await.unwrap()), [""; 0]);

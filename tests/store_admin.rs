@@ -13,8 +13,8 @@ use mailward::{
     greylist::{Settings, identity::Prefixes},
     lookup::greylist::{Observation, Voucher},
     store::{
-        Entry, Exemption, ExemptionKind, Filter, Forgotten, GreylistStore, KnownClient, KnownKey, Merged,
-        Record, RowKey,
+        Between, Entry, Exemption, ExemptionKind, Filter, Forgotten, GreylistStore, KnownClient, KnownKey,
+        Merged, Record, RowKey,
     },
     time::Timestamp,
 };
@@ -82,7 +82,10 @@ mod contract {
         let rows = 20_500;
         let added = import(store, (0..rows).map(numbered).collect()).await;
         assert_eq!(added, Merged { added: 20_500, ..Merged::default() });
-        let sender = |sender: &str| Filter { sender: Some(sender.to_owned()), ..Filter::default() };
+        let sender = |sender: &str| Filter {
+            between: vec![Between { sender: Some(sender.to_owned()), recipient: None }],
+            ..Filter::default()
+        };
         assert_eq!(store.pass(sender("0@x.example"), Timestamp(T + 9)).await.unwrap(), rows / 2);
         assert_eq!(store.pass(sender("0@x.example"), Timestamp(T + 9)).await.unwrap(), 0);
         let old = Filter { seen_before: Some(Timestamp(T + 1)), ..Filter::default() };
@@ -121,7 +124,7 @@ mod contract {
         };
         let of = |client: Option<&str>, sender: Option<&str>| Filter {
             client: client.map(str::to_owned),
-            sender: sender.map(str::to_owned),
+            between: sender.map(|sender| between(sender, "")).into_iter().collect(),
             ..Filter::default()
         };
         for (round, filter) in (0..).zip([
@@ -186,6 +189,12 @@ mod contract {
         ]
     }
 
+    /// From whom to whom; empty: whoever it may be.
+    fn between(sender: &str, recipient: &str) -> Between {
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Between { sender: given(sender), recipient: given(recipient) }
+    }
+
     async fn known_keys(store: &dyn GreylistStore) -> Vec<String> {
         let all = store.known_after(None, 100).await.unwrap();
         all.into_iter().map(|known| format!("{} {}", known.client, known.sender_domain)).collect()
@@ -194,7 +203,8 @@ mod contract {
     pub(super) async fn known_clients_are_forgotten_with_their_rows_and_without(store: &dyn GreylistStore) {
         let of = |client: &str, sender: &str| {
             let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-            Filter { client: given(client), sender: given(sender), ..Filter::default() }
+            let between = given(sender).map(|sender| between(&sender, "")).into_iter().collect();
+            Filter { client: given(client), between, ..Filter::default() }
         };
         let at = |after| Some(Timestamp(T + after));
         let network = ["192.0.2.0/24 x.example", "192.0.2.0/24 y.example"];
@@ -225,13 +235,13 @@ mod contract {
             (of("192.0.2.0/24", "b@mail.x.example"), 0, Some(&[network[0], "192.0.2.1 ", "192.0.2.9 "])),
             (of("198.51.100.7", "@x.example"), 0, Some(&["198.51.100.0/24 x.example"])),
             (
-                Filter { recipient: Some("no@rcpt.example".to_owned()), ..of("192.0.2.1", "") },
+                Filter { between: vec![between("", "no@rcpt.example")], ..of("192.0.2.1", "") },
                 0,
                 Some(&[network[0], network[1], "192.0.2.1 "]),
             ),
             (Filter { seen_before: at(-HOUR), ..of("192.0.2.0/24", "") }, 0, Some(&["192.0.2.9 "])),
             (Filter { seen_after: at(-HOUR), ..of("192.0.2.9", "") }, 0, Some(&network)),
-            (Filter { recipient: Some("@rcpt.example".to_owned()), ..Filter::default() }, 2, None),
+            (Filter { between: vec![between("", "@rcpt.example")], ..Filter::default() }, 2, None),
             (Filter { seen_before: at(1), ..Filter::default() }, 2, None),
             (Filter { passed: Some(false), ..of("192.0.2.1", "") }, 0, None),
         ];
@@ -251,7 +261,7 @@ mod contract {
         let many = (0..20_500)
             .map(|number| known(&format!("ptr:{number:05}.example"), &format!("{}.example", number % 2), 0));
         import(store, many.collect()).await;
-        let filter = Filter { sender: Some("@0.example".to_owned()), ..Filter::default() };
+        let filter = Filter { between: vec![between("@0.example", "")], ..Filter::default() };
         let forgotten = store.forget(filter, Prefixes::default()).await.unwrap();
         assert_eq!(forgotten, Forgotten { rows: 0, known_clients: Some(10_250) });
         assert_eq!(store.stats().await.unwrap().known_clients, 10_250);

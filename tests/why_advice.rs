@@ -9,7 +9,7 @@ use mailward::cli::Exit;
 use std::process::Command;
 use support::{
     milter::From,
-    played::{Played, nameless},
+    played::{POLICY, Played, nameless},
 };
 
 #[tokio::test]
@@ -72,5 +72,41 @@ Nothing has to be mended at first: we could not look up the name of
 resolver.
 ";
     assert!(got.ends_with(want), "{got}");
+    played.daemon.stop().await;
+}
+
+/// The arguments of the one command that `why` advises.
+fn advised(told: &str) -> Vec<&str> {
+    let command = told.lines().find_map(|line| line.trim().strip_prefix("mailward greylist pass ")).unwrap();
+    [&["greylist", "pass"], &command.split(' ').collect::<Vec<_>>()[..]].concat()
+}
+
+#[tokio::test]
+async fn the_command_that_lets_a_sender_in_works_as_it_is_printed() {
+    let played =
+        Played::start_with(&format!("{POLICY}[greylist]\nstore = 'sqlite:JOURNAL.greylist'\n")).await;
+    let named = From::resolved("192.0.2.1", "sender.example", "sender.example", "OK");
+    let senders = [
+        "plain@sender.example",
+        "news+5@sender.example",
+        "bounce-1234567-eva=rcpt.example@sender.example",
+        "SRS0=HHH=TT=orig.example=bob@sender.example",
+        "prvs=1234abcdef=bob@sender.example",
+    ];
+    for sender in senders {
+        played.mail(&named, "x", &format!("<{sender}>"), "<eva@rcpt.example>", 0).await;
+    }
+    played.daemon.server.journal().unwrap().close();
+    let mailward = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailward"));
+        command.args(arguments).arg("-c").arg(played.config());
+        let output = command.env("STATE_DIRECTORY", played.directory.path()).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for sender in senders {
+        let (told, complaint) = mailward(&["why", sender]);
+        assert_eq!(complaint, "", "{sender}");
+        assert_eq!(mailward(&advised(&told)), ("1 row will pass\n".to_owned(), String::new()), "{told}");
+    }
     played.daemon.stop().await;
 }

@@ -131,6 +131,14 @@ impl Settings {
         Ages { waiting: retry_window, passed: max_age, known: known_max_age }
     }
 
+    /// The key of a sender, in the profile's form; of one that writes to this recipient.
+    pub fn sender_key(&self, sender: &str, recipient: &str) -> String {
+        match self.terms.profile {
+            Profile::Mailward => sender::normalised(sender, recipient),
+            Profile::Postgrey => sender::postgrey(sender),
+        }
+    }
+
     /// Whether this sender is deferred only at DATA: callers that ask whether an address exists never get that far, and
     /// a refusal at RCPT would tell them that it does not.
     pub fn is_probe(&self, request: &Request<'_>) -> bool {
@@ -171,10 +179,7 @@ impl Settings {
             }
         }
         let correspondent = if self.learn_outgoing { bounded(&sender) } else { String::new() };
-        let sender = match self.terms.profile {
-            Profile::Mailward => sender::normalised(&sender, &recipient),
-            Profile::Postgrey => sender::postgrey(&sender),
-        };
+        let sender = self.sender_key(&sender, &recipient);
         let verified = client.identity.name_status == NameStatus::Verified;
         Some(Observation {
             clients: domain.into_iter().chain([network.clone()]).collect(),

@@ -48,7 +48,14 @@ impl Clients {
             if let Some(pattern) = pattern(word) {
                 keep(pattern, &origin, word, &mut self.patterns, faults);
             } else if let Some(network) = network(word) {
+                if network.prefix_len() == 0 {
+                    faults.push(everybody(word, &origin));
+                }
                 self.networks.push(network);
+            } else if is_range(word) {
+                let message = format!("`{word}` is a range, and never matches");
+                let help = "write networks such as 1.2.3.4/30, or one address a line";
+                faults.push(Fault::warning(&origin, word.chars().count(), message).help(help));
             } else if is_domain(word) {
                 self.domains.insert(word.to_ascii_lowercase());
             } else {
@@ -78,11 +85,15 @@ impl Recipients {
     pub fn read(&mut self, file: &str, text: &str, faults: &mut Vec<Fault>) {
         for (word, origin) in entries(file, text) {
             let lower = word.to_lowercase();
+            let has_bracket = lower.contains(['<', '>']);
             if let Some(pattern) = pattern(word) {
                 keep(pattern, &origin, word, &mut self.patterns, faults);
-            } else if let Some(user) = lower.strip_suffix('@') {
+            } else if let Some(help) = instead(&lower) {
+                let message = format!("`{word}` never matches");
+                faults.push(Fault::warning(&origin, word.chars().count(), message).help(help));
+            } else if let Some(user) = lower.strip_suffix('@').filter(|_| !has_bracket) {
                 self.users.insert(user.to_owned());
-            } else if lower.contains('@') {
+            } else if lower.contains('@') && !has_bracket {
                 self.addresses.insert(lower);
             } else if is_domain(word) {
                 self.domains.insert(lower);
@@ -121,6 +132,15 @@ fn entries<'a>(file: &'a str, text: &'a str) -> impl Iterator<Item = (&'a str, O
         let column = u32::try_from(entry.len() - entry.trim_start().len()).unwrap_or(0) + 1;
         (!word.is_empty()).then(|| (word, Origin::new(file, number, column)))
     })
+}
+
+/// What to write for an entry of recipients in a form that other lists have, and that neither postgrey nor we match.
+fn instead(word: &str) -> Option<String> {
+    if let Some(address) = word.strip_prefix('<').and_then(|word| word.strip_suffix('>')) {
+        return Some(format!("write {address}, without brackets"));
+    }
+    let domain = ["*@", "@", "*.", "."].into_iter().find_map(|prefix| word.strip_prefix(prefix))?;
+    is_domain(domain).then(|| format!("for a domain and its subdomains write {domain}"))
 }
 
 /// The text between slashes.
@@ -163,6 +183,23 @@ fn network(word: &str) -> Option<IpNet> {
     IpNet::new(address.into(), length.unwrap_or(whole)).ok().map(|network| network.trunc())
 }
 
+/// A network of all addresses, as a slip of the pen makes one of an address.
+fn everybody(word: &str, origin: &Origin) -> Fault {
+    let message = format!("`{word}` covers every client: nobody would be greylisted");
+    let fault = Fault::warning(origin, word.chars().count(), message);
+    let address = word.split('/').next().and_then(domain::address);
+    match address.filter(|address| !address.is_unspecified()) {
+        Some(address) => fault.help(format!("for one client write {address}")),
+        None => fault,
+    }
+}
+
+/// `1.2.3.4-1.2.3.9`, `1.2.3.4-9`: a valid host name that no host has.
+fn is_range(word: &str) -> bool {
+    let is_end = |end: &str| end.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    word.split_once('-').is_some_and(|(first, last)| domain::ipv4(first).is_some() && is_end(last))
+}
+
 fn is_domain(word: &str) -> bool {
     domain::valid_utf8_hostname(word)
 }
@@ -175,6 +212,7 @@ fn matching<'a>(domains: &'a HashSet<String>, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::Severity;
 
     #[test]
     fn clients_are_found_by_name_first_and_by_network() {
@@ -212,6 +250,32 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_list_of_recipients_says_what_its_entries_match() {
+        let text = include_str!("../../conf/whitelist_recipients");
+        let read = |text: &str| {
+            let (mut recipients, mut faults) = (Recipients::default(), Vec::new());
+            recipients.read("whitelist_recipients", text, &mut faults);
+            assert_eq!(faults, []);
+            recipients
+        };
+        assert_eq!(read(text).find("postmaster@example.org"), None);
+        let forms = text.lines().filter_map(|line| line.strip_prefix("#   ")?.split_whitespace().next());
+        let forms = read(&forms.collect::<Vec<_>>().join("\n"));
+        for (recipient, want) in [
+            ("user+x@example.org", "user@example.org"),
+            ("user+x@other.example", "user@"),
+            ("bob@mail.example.org", "example.org"),
+            ("news-1@example", "/^news-.*@example/"),
+        ] {
+            assert_eq!(forms.find(recipient).as_deref(), Some(want), "{recipient}");
+        }
+        let switched_on =
+            text.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' '));
+        let switched_on = read(&switched_on.collect::<Vec<_>>().join("\n"));
+        assert_eq!(switched_on.find("postmaster@example.org").as_deref(), Some("postmaster@"));
+    }
+
+    #[test]
     fn recipients_are_found_by_address_user_domain_and_pattern() {
         let mut recipients = Recipients::default();
         let mut faults = Vec::new();
@@ -230,6 +294,67 @@ mod tests {
         for (recipient, want) in cases {
             assert_eq!(recipients.find(recipient).as_deref(), want, "{recipient}");
         }
+    }
+
+    #[test]
+    fn clients_that_are_everybody_or_nobody_are_warned_of() {
+        let everybody = "covers every client: nobody would be greylisted";
+        let range = "is a range, and never matches";
+        let cases = [
+            ("1.2.3.4/0", everybody, Some("for one client write 1.2.3.4")),
+            ("0.0.0.0/0", everybody, None),
+            ("::/0", everybody, None),
+            ("2001:db8::1/0", everybody, Some("for one client write 2001:db8::1")),
+            ("1.2.3.4-1.2.3.9", range, Some("write networks such as 1.2.3.4/30, or one address a line")),
+            ("1.2.3.4-9", range, Some("write networks such as 1.2.3.4/30, or one address a line")),
+        ];
+        for (word, message, help) in cases {
+            let (mut clients, mut faults) = (Clients::default(), Vec::new());
+            clients.read("list", word, &mut faults);
+            let warning =
+                Fault::warning(&Origin::new("list", 1, 1), word.len(), format!("`{word}` {message}"));
+            assert_eq!(faults, [Fault { help: help.map(str::to_owned), ..warning }], "{word}");
+        }
+        let (mut clients, mut faults) = (Clients::default(), Vec::new());
+        clients.read("list", "1.2.3.4-dsl.isp.example\n1.2.3.4/1\n/0/\n", &mut faults);
+        assert_eq!(faults, []);
+    }
+
+    #[test]
+    fn entries_of_recipients_that_never_match_are_warned_of() {
+        let cases = [
+            (
+                "@example.org",
+                "`@example.org` never matches",
+                "for a domain and its subdomains write example.org",
+            ),
+            (
+                "*@two.example",
+                "`*@two.example` never matches",
+                "for a domain and its subdomains write two.example",
+            ),
+            (
+                ".dot.example",
+                "`.dot.example` never matches",
+                "for a domain and its subdomains write dot.example",
+            ),
+            (
+                "*.dot.example",
+                "`*.dot.example` never matches",
+                "for a domain and its subdomains write dot.example",
+            ),
+            ("<a@b.example>", "`<a@b.example>` never matches", "write a@b.example, without brackets"),
+        ];
+        for (word, message, help) in cases {
+            let (mut recipients, mut faults) = (Recipients::default(), Vec::new());
+            recipients.read("list", word, &mut faults);
+            let origin = Origin::new("list", 1, 1);
+            assert_eq!(faults, [Fault::warning(&origin, word.len(), message).help(help)], "{word}");
+        }
+        let mut faults = Vec::new();
+        Recipients::default().read("list", "two words\n<b@c\n>b@\n", &mut faults);
+        let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+        assert_eq!(errors.count(), 3, "{faults:?}");
     }
 
     #[test]

@@ -52,6 +52,12 @@ certificates, whitelists, and where there is no recipient. At DATA and later
 that is every message with more than one recipient, so it stands best at the
 end of the recipient list.
 
+Recipients are exempted for good by whitelist_recipients, where an address
+stands for itself with any +extension too and a domain for its subdomains
+too, and at once by `mailward greylist open` and `opt-out`, where each stands
+for itself only: bob@example.org not for bob+shop@example.org, example.org
+not for mail.example.org.
+
 Example: recipient = [\"reject_non_fqdn_recipient\", \"greylist\"]
 ";
 

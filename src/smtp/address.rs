@@ -83,6 +83,16 @@ pub fn with_a_labels(address: &str) -> Cow<'_, str> {
     }
 }
 
+/// An address, or a domain alone, with its domain in U-labels, as people write it and an SMTPUTF8 client may.
+pub fn with_u_labels(address: &str) -> Cow<'_, str> {
+    let start = address.rfind('@').map_or(0, |at| at + 1);
+    let (local, name) = address.split_at(start);
+    match domain::with_u_labels(name) {
+        Cow::Owned(name) => Cow::Owned(format!("{local}{name}")),
+        Cow::Borrowed(_) => Cow::Borrowed(address),
+    }
+}
+
 /// `<user@domain>` without its brackets. Postfix also lets addresses without brackets pass.
 fn strip_brackets(argument: &str) -> &str {
     let inner = argument.strip_prefix('<').unwrap_or(argument);

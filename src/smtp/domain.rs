@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use std::{
+    borrow::Cow,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
@@ -88,6 +89,15 @@ pub fn is_fully_qualified(name: &str, smtputf8: bool) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let valid = if smtputf8 { valid_utf8_hostname(name) } else { valid_hostname(name) };
     valid && name.contains('.')
+}
+
+/// A name in lower-case U-labels; what cannot be shown so stays as it is.
+pub fn with_u_labels(name: &str) -> Cow<'_, str> {
+    if !name.split('.').any(|label| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))) {
+        return Cow::Borrowed(name);
+    }
+    let (shown, result) = idna::domain_to_unicode(name);
+    if result.is_ok() { Cow::Owned(shown) } else { Cow::Borrowed(name) }
 }
 
 fn to_ascii(name: &str) -> Option<String> {

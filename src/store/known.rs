@@ -17,8 +17,8 @@ pub struct KnownFilter {
     /// The keys of `client`.
     keys: Vec<String>,
     has_sender: bool,
-    /// The domain by which clients are known for the sender; `None` as well where it has none.
-    sender_domain: Option<String>,
+    /// The domains by which clients are known for these senders.
+    sender_domains: Vec<String>,
     /// Only entries last seen before this time.
     pub seen_before: Option<Timestamp>,
     /// Only entries last seen after this time.
@@ -28,8 +28,9 @@ pub struct KnownFilter {
 impl KnownFilter {
     /// `None` where a filter tells no known clients apart: by recipients, states or times alone.
     pub fn of(filter: &Filter, prefixes: Prefixes) -> Option<Self> {
-        let Filter { client, sender, recipient: _, passed, seen_before, seen_after, limit: _ } = filter;
-        if client.is_none() && sender.is_none() || *passed == Some(false) {
+        let Filter { client, between, passed, seen_before, seen_after, limit: _ } = filter;
+        let senders: Vec<&str> = between.iter().filter_map(|between| between.sender.as_deref()).collect();
+        if client.is_none() && senders.is_empty() || *passed == Some(false) {
             return None;
         }
         let keys = client.iter().flat_map(|client| match domain::address(client) {
@@ -40,8 +41,8 @@ impl KnownFilter {
             prefixes,
             keys: keys.collect(),
             client: client.clone(),
-            has_sender: sender.is_some(),
-            sender_domain: sender.as_deref().and_then(sender_domain),
+            has_sender: !senders.is_empty(),
+            sender_domains: senders.into_iter().filter_map(sender_domain).collect(),
             seen_before: *seen_before,
             seen_after: *seen_after,
         })
@@ -54,8 +55,8 @@ impl KnownFilter {
         let of_sender = match (self.has_sender, &self.client) {
             (false, _) => true,
             // Who is known whatever the sender is so for all others too.
-            (true, None) => self.sender_domain.as_ref() == Some(sender_domain),
-            (true, Some(_)) => sender_domain.is_empty() || self.sender_domain.as_ref() == Some(sender_domain),
+            (true, None) => self.sender_domains.contains(sender_domain),
+            (true, Some(_)) => sender_domain.is_empty() || self.sender_domains.contains(sender_domain),
         };
         let of_time = self.seen_before.is_none_or(|before| last_seen < before)
             && self.seen_after.is_none_or(|after| last_seen > after);

@@ -43,7 +43,7 @@ pub trait GreylistStore: Send + Sync {
     /// [`KnownFilter`]), in steps beside the traffic: how many.
     fn forget(&self, filter: Filter, prefixes: Prefixes) -> BoxFuture<'_, Result<Forgotten, StoreError>>;
 
-    /// Sets an exemption.
+    /// Sets an exemption. An opt-in takes the place of an opt-out of the same recipient or domain, and the reverse.
     fn exempt(&self, exemption: Exemption) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Takes back all exemptions of a recipient or a domain: how many.
@@ -121,10 +121,8 @@ pub struct Forgotten {
 pub struct Filter {
     /// The client's key, or its last address.
     pub client: Option<String>,
-    /// The sender's key, or the part of it that begins with `@`.
-    pub sender: Option<String>,
-    /// The recipient, or the part of it that begins with `@`.
-    pub recipient: Option<String>,
+    /// From whom to whom: any of these; empty: all.
+    pub between: Vec<Between>,
     /// Only those that passed, or only those that wait.
     pub passed: Option<bool>,
     /// Last seen before this time.
@@ -133,6 +131,15 @@ pub struct Filter {
     pub seen_after: Option<Timestamp>,
     /// At most so many.
     pub limit: Option<u32>,
+}
+
+/// From whom to whom. What is `None` is whoever it may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Between {
+    /// The sender's key, or the part of it that begins with `@`.
+    pub sender: Option<String>,
+    /// The recipient, or the part of it that begins with `@`.
+    pub recipient: Option<String>,
 }
 
 /// A row of the greylist.
@@ -190,6 +197,15 @@ pub enum ExemptionKind {
 }
 
 impl ExemptionKind {
+    /// The kind that says the contrary, of which only one can hold.
+    pub fn contrary(self) -> Option<Self> {
+        match self {
+            Self::Open => None,
+            Self::OptIn => Some(Self::OptOut),
+            Self::OptOut => Some(Self::OptIn),
+        }
+    }
+
     /// The word in the table.
     pub fn word(self) -> &'static str {
         match self {

@@ -14,7 +14,7 @@ use mailward::{
         subject::Subject,
     },
     store::{Entry, Exemption, ExemptionKind, Filter, GreylistStore, sqlite::SqliteStore},
-    time::{FixedClock, Timestamp},
+    time::{Clock, FixedClock, SystemClock, Timestamp},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -58,6 +58,11 @@ pub fn attempt(sender: &str, after: i64) -> Observation {
         own_domain: true,
         terms: Terms::default(),
     }
+}
+
+/// An attempt so many seconds from now.
+pub fn now(sender: &str, after: i64) -> Observation {
+    attempt(sender, SystemClock.now().0 - T + after)
 }
 
 /// What the store says, in few words.
@@ -128,6 +133,13 @@ pub fn command(directory: &Directory, greylist: &str, arguments: &[&str]) -> (Ex
     // A thread of its own, as a process would be: the command has a runtime of its own too.
     let exit = std::thread::scope(|scope| scope.spawn(|| cli::run(all, &mut out, &mut err)).join().unwrap());
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+/// What `mailward greylist` answers where nothing is wrong.
+pub fn answer(directory: &Directory, arguments: &[&str]) -> String {
+    let (exit, out, err) = command(directory, "", arguments);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""), "{arguments:?}");
+    out
 }
 
 /// An exemption that ends some seconds after T, or never.

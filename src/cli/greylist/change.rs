@@ -1,6 +1,9 @@
 //! `mailward greylist pass`, `forget` and `purge`: rows are let through or removed.
 
-use super::{Context, counted, json, which::Which};
+use super::{
+    Context, counted, json,
+    which::{Which, hint},
+};
 use crate::{cli::Failure, store::GreylistStore};
 use tokio::time::{Instant, sleep};
 
@@ -56,16 +59,22 @@ pub(super) struct Purge {}
 
 /// Lets rows pass.
 pub(super) async fn pass(args: &Pass, context: &mut Context<'_>) -> Result<(), Failure> {
-    let filter = args.which.some(context.now)?;
-    let count = context.store.pass(filter, context.now).await?;
+    let filter = args.which.some(context.settings, context.now)?;
+    let count = context.store.pass(filter.clone(), context.now).await?;
+    if count == 0 {
+        hint("waiting rows", &filter, context.err)?;
+    }
     say(count, "will pass", context)
 }
 
 /// Removes rows.
 pub(super) async fn forget(args: &Forget, context: &mut Context<'_>) -> Result<(), Failure> {
-    let filter = args.which.some(context.now)?;
-    let forgotten = context.store.forget(filter, context.settings.prefixes).await?;
+    let filter = args.which.some(context.settings, context.now)?;
+    let forgotten = context.store.forget(filter.clone(), context.settings.prefixes).await?;
     let (rows, known) = (forgotten.rows, forgotten.known_clients.unwrap_or(0));
+    if rows == 0 && known == 0 {
+        hint("rows", &filter, context.err)?;
+    }
     if context.json {
         return json(&serde_json::json!({ "rows": rows, "known_clients": known }), context.out);
     }

@@ -1,19 +1,19 @@
 //! `mailward greylist open`, `opt-out`, `opt-in`, `close` and `exemptions`: recipients that are greylisted otherwise than
 //! the rest.
 
-use super::{Context, counted, json, list::until};
+use super::{Context, counted, exempted, json, list::until};
 use crate::{
     cli::{Exit, Failure, columns, span::span},
-    smtp::{
-        address::with_a_labels,
-        text::{cut, escaped},
-    },
+    smtp::text::escaped,
     store::{Exemption, ExemptionKind, GreylistStore},
     time::Timestamp,
 };
 use std::time::Duration;
 
 /// Do not greylist a recipient for a while
+///
+/// An address stands for itself only, not for one with an extension such as bob+shop@example.org; a domain for all of
+/// its addresses, but not for domains below it. whitelist_recipients of [greylist] covers these too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mailward greylist open bob@example.org 30m --reason 'waits for a code'")]
 pub(super) struct Open {
@@ -27,6 +27,9 @@ pub(super) struct Open {
 }
 
 /// Never greylist a recipient or the recipients of a domain
+///
+/// An address stands for itself only, not for one with an extension such as bob+shop@example.org; a domain for all of
+/// its addresses, but not for domains below it. whitelist_recipients of [greylist] covers these too.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  mailward greylist opt-out support@example.org --reason 'customers must not wait'"
@@ -39,6 +42,9 @@ pub(super) struct OptOut {
 }
 
 /// Greylist a recipient or domain where `opt_in = true` greylists nobody else
+///
+/// An address stands for itself only, not for one with an extension such as bob+shop@example.org; a domain for all of
+/// its addresses, but not for domains below it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mailward greylist opt-in bob@example.org")]
 pub(super) struct OptIn {
@@ -72,85 +78,108 @@ struct Why {
 pub(super) async fn open(args: &Open, context: &mut Context<'_>) -> Result<(), Failure> {
     let seconds = i64::try_from(args.time.as_secs()).unwrap_or(i64::MAX);
     let until = Timestamp(context.now.0.saturating_add(seconds));
-    let said = format!("is open until {}", until.rfc5322());
-    set(ExemptionKind::Open, (&args.address, &args.why), Some(until), &said, context).await
+    let Some(Set { value, .. }) =
+        set(ExemptionKind::Open, (&args.address, &args.why), Some(until), context).await?
+    else {
+        return Ok(());
+    };
+    Ok(writeln!(context.out, "{} is open until {}", escaped(&value), until.rfc5322())?)
 }
 
 /// Opts a recipient out.
 pub(super) async fn opt_out(args: &OptOut, context: &mut Context<'_>) -> Result<(), Failure> {
-    set(ExemptionKind::OptOut, (&args.address, &args.why), None, "is never greylisted", context).await
+    let Some(Set { value, replaced, .. }) =
+        set(ExemptionKind::OptOut, (&args.address, &args.why), None, context).await?
+    else {
+        return Ok(());
+    };
+    let more = if replaced { "; its opt-in is taken back" } else { "" };
+    Ok(writeln!(context.out, "{} is never greylisted{more}", escaped(&value))?)
 }
 
 /// Opts a recipient in.
 pub(super) async fn opt_in(args: &OptIn, context: &mut Context<'_>) -> Result<(), Failure> {
-    let said = if context.settings.terms.opt_in {
-        "is greylisted"
-    } else {
-        "is greylisted as all others are: `opt_in = true` in [greylist] would leave these in peace"
+    let Some(Set { value, replaced, others }) =
+        set(ExemptionKind::OptIn, (&args.address, &args.why), None, context).await?
+    else {
+        return Ok(());
     };
-    set(ExemptionKind::OptIn, (&args.address, &args.why), None, said, context).await
+    let shown = escaped(&value);
+    if let Some(other) = others.first() {
+        let and = if replaced { ", and its opt-out is taken back," } else { "," };
+        let holds = holds(other);
+        return Ok(writeln!(context.out, "{shown} is opted in{and} but {holds}")?);
+    }
+    let more = if replaced { "; its opt-out is taken back" } else { "" };
+    if context.settings.terms.opt_in {
+        return Ok(writeln!(context.out, "{shown} is greylisted{more}")?);
+    }
+    let others = "as all others are: `opt_in = true` in [greylist] would leave these in peace";
+    Ok(writeln!(context.out, "{shown} is greylisted {others}{more}")?)
 }
 
+/// What an exemption of a recipient, or of its domain, means for one that is to be greylisted.
+fn holds(Exemption { kind, value, until, .. }: &Exemption) -> String {
+    let (kind, value) = (kind.word().replace('_', "-"), escaped(value));
+    match until {
+        Some(until) => format!("the {kind} of {value} holds until {}", until.rfc5322()),
+        None => format!("the {kind} of {value} holds: `mailward greylist close {value}` takes that back"),
+    }
+}
+
+/// An exemption that was set.
+struct Set {
+    /// Of whom.
+    value: String,
+    /// Whether it took the place of the one that said the contrary.
+    replaced: bool,
+    /// Which others hold for a recipient or its domain, those for good first.
+    others: Vec<Exemption>,
+}
+
+/// Sets an exemption; `None` where it was printed as JSON.
 async fn set(
     kind: ExemptionKind,
     (address, why): (&str, &Why),
     until: Option<Timestamp>,
-    said: &str,
     context: &mut Context<'_>,
-) -> Result<(), Failure> {
-    let (value, reason) = (given(address)?, why.reason.clone());
+) -> Result<Option<Set>, Failure> {
+    let value = exempted::read(address).map_err(usage)?;
+    let (before, reason) = (context.store.exemptions(context.now).await?, why.reason.clone());
     let exemption = Exemption { kind, value, until, reason, created: context.now };
     context.store.exempt(exemption.clone()).await?;
     if context.json {
-        return json(&exemption, context.out);
+        json(&exemption, context.out)?;
+        return Ok(None);
     }
-    Ok(writeln!(context.out, "{} {said}", escaped(&exemption.value))?)
+    let value = exemption.value;
+    let contrary = |one: &Exemption| Some(one.kind) == kind.contrary() && one.value == value;
+    let replaced = before.iter().any(contrary);
+    let domain = value.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let touches =
+        |one: &Exemption| one.kind != ExemptionKind::OptIn && (one.value == value || one.value == domain);
+    let mut others: Vec<Exemption> =
+        before.into_iter().filter(|one| touches(one) && !contrary(one)).collect();
+    others.sort_by_key(|other| other.until);
+    Ok(Some(Set { value, replaced, others }))
 }
 
-/// The longest address that a mail can have, in octets: a path of RFC 5321 section 4.5.3.1.3 without its brackets.
-const ADDRESS_LIMIT: usize = 254;
-/// The longest local part, in octets (section 4.5.3.1.1).
-const LOCAL_LIMIT: usize = 64;
-/// How much of a wrong address a message shows, in bytes.
-const SHOWN_LIMIT: usize = 80;
-
-/// A recipient or a domain that was given as an argument.
-fn given(address: &str) -> Result<String, Failure> {
-    value(address).map_err(|why| Failure::Says(Exit::Usage, escaped(&why).into_owned()))
-}
-
-/// A recipient or a domain as the store compares it.
-///
-/// # Errors
-/// Why it is none, with the text as it is.
-pub(super) fn value(address: &str) -> Result<String, String> {
-    let wrong = |what: &str| Err(format!("`{}` {what}", cut(address, SHOWN_LIMIT)));
-    let value = with_a_labels(&lower(address)).into_owned();
-    let (local, domain) = value.rsplit_once('@').unwrap_or(("", &value));
-    if domain.is_empty() || !domain.is_ascii() || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return wrong("is neither an address nor a domain");
-    }
-    if local.len() > LOCAL_LIMIT {
-        return wrong("is not an address: a local part has at most 64 octets");
-    }
-    if value.len() > ADDRESS_LIMIT {
-        return wrong("is not an address: one has at most 254 octets");
-    }
-    Ok(value)
-}
-
-fn lower(address: &str) -> String {
-    address.trim().trim_start_matches('@').to_lowercase()
+fn usage(message: String) -> Failure {
+    Failure::Says(Exit::Usage, message)
 }
 
 /// Takes exemptions back.
 pub(super) async fn close(args: &Close, context: &mut Context<'_>) -> Result<(), Failure> {
-    let value = given(&args.address)?;
+    let read = exempted::read(&args.address);
+    let written = exempted::lower(&args.address);
+    let value = read.as_ref().map_or_else(|_| written.clone(), Clone::clone);
     let mut count = context.store.revoke(value.clone()).await?;
-    // As a program that converted no domain wrote it.
-    let written = lower(&args.address);
+    // As a program wrote it that converted no domain, or took what can never match.
     if written != value {
         count += context.store.revoke(written).await?;
+    }
+    if count == 0 {
+        read.map_err(usage)?;
     }
     if context.json {
         return json(&serde_json::json!({ "exemptions": count }), context.out);

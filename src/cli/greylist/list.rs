@@ -1,6 +1,9 @@
 //! `mailward greylist list`: rows in columns.
 
-use super::{Context, json, which::Which};
+use super::{
+    Context, json,
+    which::{Which, hint},
+};
 use crate::{
     cli::{Failure, columns},
     smtp::text::escaped,
@@ -33,10 +36,14 @@ pub(super) struct Args {
 
 /// Lists rows.
 pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let Context { store, now, out, .. } = context;
+    let Context { store, settings, now, out, err, .. } = context;
     let state = (args.waiting || args.passed).then_some(args.passed);
-    let filter = Filter { passed: state, limit: Some(args.limit), ..args.which.filter(*now)? };
-    let rows = store.list(filter).await?;
+    let which = args.which.filter(settings, *now)?;
+    let filter = Filter { passed: state, limit: Some(args.limit), ..which };
+    let rows = store.list(filter.clone()).await?;
+    if rows.is_empty() {
+        hint(looked_for(state), &filter, err)?;
+    }
     if context.json {
         return json(&rows, out);
     }
@@ -62,6 +69,14 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
         line(out, state, &age(row.last_seen, *now), &tries, names(row), widths)?;
     }
     Ok(())
+}
+
+fn looked_for(state: Option<bool>) -> &'static str {
+    match state {
+        Some(true) => "passed rows",
+        Some(false) => "waiting rows",
+        None => "rows",
+    }
 }
 
 /// The columns into which rows are made to fit: those of the terminal, or what COLUMNS says. `None` where a file or

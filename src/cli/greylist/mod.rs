@@ -1,6 +1,8 @@
 //! `mailward greylist`: look into the greylist and change it, whether the daemon runs or not: both write the same file.
 
+mod addresses;
 mod change;
+mod exempted;
 mod exemptions;
 mod export;
 mod import;

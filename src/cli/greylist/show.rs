@@ -1,9 +1,18 @@
 //! `mailward greylist show`: all that is known of an address or a client.
 
-use super::{Context, json, known, list::age, which::mailbox};
+use super::{
+    Context,
+    addresses::{self, Forms, SHOWN_LIMIT},
+    json, known,
+    list::age,
+};
 use crate::{
-    cli::Failure,
-    smtp::{domain, text::escaped},
+    cli::{Exit, Failure},
+    greylist::Settings,
+    smtp::{
+        domain,
+        text::{cut, escaped},
+    },
     store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
     time::format_duration,
 };
@@ -13,15 +22,19 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  mailward greylist show 192.0.2.1\n  mailward greylist show example.net")]
 pub(super) struct Args {
-    /// A sender, a recipient, a domain, an IP address or a client's key such as 192.0.2.0/24
+    /// A sender or a recipient as a mail or `list` has it (<> is the null sender), a domain, an IP address or a client's
+    /// key such as 192.0.2.0/24
     what: String,
 }
 
 /// Shows rows with all that is known of them.
 pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let Context { store, now, out, .. } = context;
-    let rows = found(store, &args.what).await?;
-    let known = known::of(store, &context.settings.prefixes, &args.what).await?;
+    let Context { store, settings, now, out, err, .. } = context;
+    let rows = found(store, settings, &args.what).await?;
+    let known = known::of(store, &settings.prefixes, &args.what).await?;
+    if rows.is_empty() && known.is_empty() {
+        writeln!(err, "mailward: {}", looked_for(&args.what))?;
+    }
     if context.json {
         return json(&serde_json::json!({ "rows": rows, "known_clients": known }), out);
     }
@@ -62,16 +75,18 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
 const LIMIT: u32 = 1_000;
 
 /// The rows in which something stands, in any of the three parts.
-async fn found(store: &SqliteStore, what: &str) -> Result<Vec<Entry>, Failure> {
+async fn found(store: &SqliteStore, settings: &Settings, what: &str) -> Result<Vec<Entry>, Failure> {
     let client =
         domain::address(what).map_or_else(|| what.to_lowercase(), |ip| ip.to_canonical().to_string());
-    let mailbox = Some(mailbox(what));
+    let forms = named(what)?;
+    let between = [(Some(&forms), None), (None, Some(&forms))]
+        .into_iter()
+        .flat_map(|(from, to)| addresses::between(settings, from, to))
+        .collect();
     let mut rows: Vec<Entry> = Vec::new();
-    for filter in [
-        Filter { client: Some(client), ..Filter::default() },
-        Filter { sender: mailbox.clone(), ..Filter::default() },
-        Filter { recipient: mailbox, ..Filter::default() },
-    ] {
+    for filter in
+        [Filter { client: Some(client), ..Filter::default() }, Filter { between, ..Filter::default() }]
+    {
         for row in store.list(Filter { limit: Some(LIMIT), ..filter }).await? {
             if !rows.contains(&row) {
                 rows.push(row);
@@ -79,6 +94,28 @@ async fn found(store: &SqliteStore, what: &str) -> Result<Vec<Entry>, Failure> {
         }
     }
     Ok(rows)
+}
+
+/// What to say where nothing was found.
+fn looked_for(what: &str) -> String {
+    let parts =
+        if what.contains(['@', '<']) { "sender and recipient" } else { "client, sender and recipient" };
+    let shown = escaped(cut(what, SHOWN_LIMIT));
+    format!("looked for `{shown}` as {parts}: `mailward greylist list` shows what there is")
+}
+
+/// The forms of a sender or recipient, or of all of a domain; a name without `@` that can only be a domain is one.
+fn named(what: &str) -> Result<Forms, Failure> {
+    if what.trim().is_empty() {
+        let message =
+            "say what: an address, a domain or a client; the null sender is written '<>'".to_owned();
+        return Err(Failure::Says(Exit::Usage, message));
+    }
+    if addresses::is_domain(what) {
+        addresses::sender(&format!("@{}", what.trim()))
+    } else {
+        addresses::sender(what)
+    }
 }
 
 /// `once`, `2 times`.

@@ -1,21 +1,22 @@
 //! Which rows of the greylist a command is about.
 
+use super::addresses::{self, SHOWN_LIMIT};
 use crate::{
     cli::{Exit, Failure, span::span},
+    greylist::Settings,
     smtp::{
-        address::with_a_labels,
         domain::{self, Domain},
         text::{cut, escaped},
     },
-    store::Filter,
+    store::{Between, Filter},
     time::Timestamp,
 };
 use clap::Args;
 use ipnet::IpNet;
-use std::time::Duration;
-
-/// How much of a wrong value a message shows, in bytes.
-const SHOWN_LIMIT: usize = 80;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 /// Which rows.
 #[derive(Clone, Debug, Args)]
@@ -23,7 +24,7 @@ pub(super) struct Which {
     /// Of this client: its last address, or its key
     #[arg(long, value_name = "CLIENT")]
     client: Option<String>,
-    /// From this sender, or all of its domain, written @DOMAIN; as `list` shows it
+    /// From this sender, or all of @DOMAIN: as it was sent, or as `list` shows it; <> is the null sender
     #[arg(long, value_name = "ADDRESS")]
     sender: Option<String>,
     /// To this recipient, or all of @DOMAIN
@@ -41,14 +42,15 @@ impl Which {
     /// The filter that lets these through.
     ///
     /// # Errors
-    /// A client that is neither an address, a network nor a name.
-    pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, Failure> {
+    /// A client that is neither an address, a network nor a name; a word that is no address.
+    pub(super) fn filter(&self, settings: &Settings, now: Timestamp) -> Result<Filter, Failure> {
         let ago =
             |age: Duration| Timestamp(now.0.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX)));
+        let from = self.sender.as_deref().map(addresses::sender).transpose()?;
+        let to = self.recipient.as_deref().map(addresses::recipient).transpose()?;
         Ok(Filter {
             client: self.client.as_deref().map(client).transpose()?,
-            sender: self.sender.as_deref().map(mailbox),
-            recipient: self.recipient.as_deref().map(mailbox),
+            between: addresses::between(settings, from.as_ref(), to.as_ref()),
             seen_before: self.older.map(ago),
             seen_after: self.newer.map(ago),
             ..Filter::default()
@@ -56,14 +58,14 @@ impl Which {
     }
 
     /// The filter of a command that changes rows: never all of them by oversight.
-    pub(super) fn some(&self, now: Timestamp) -> Result<Filter, Failure> {
+    pub(super) fn some(&self, settings: &Settings, now: Timestamp) -> Result<Filter, Failure> {
         let Self { client, sender, recipient, older, newer } = self;
         let names = [client, sender, recipient].into_iter().any(Option::is_some);
         if !names && older.is_none() && newer.is_none() {
             let message = "say which: give --client, --sender, --recipient, --older or --newer".to_owned();
             return Err(Failure::Says(Exit::Usage, message));
         }
-        self.filter(now)
+        self.filter(settings, now)
     }
 }
 
@@ -89,11 +91,57 @@ fn client(text: &str) -> Result<String, Failure> {
     Err(Failure::Says(Exit::Usage, message))
 }
 
-/// An address or `@DOMAIN`; a name without `@` that can only be a domain is one.
-pub(super) fn mailbox(text: &str) -> String {
-    let lower = with_a_labels(text).to_lowercase();
-    let is_domain = !lower.contains('@') && lower.contains('.') && Domain::for_query(&lower).is_some();
-    if is_domain { format!("@{lower}") } else { lower }
+/// Says what was looked for and where to look, after a filter that let nothing through; nothing of one without names.
+///
+/// # Errors
+/// When the output cannot be written.
+pub(super) fn hint(rows: &str, filter: &Filter, err: &mut dyn Write) -> io::Result<()> {
+    let alternatives = |column: fn(&Between) -> Option<&String>| {
+        let mut all: Vec<&String> = Vec::new();
+        for one in filter.between.iter().filter_map(column) {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        all
+    };
+    let (from, to) = (alternatives(|b| b.sender.as_ref()), alternatives(|b| b.recipient.as_ref()));
+    let client: Vec<&String> = filter.client.iter().collect();
+    let named = [("of the client", &client), ("from", &from), ("to", &to)];
+    let parts: Vec<String> = named
+        .iter()
+        .filter(|(_, all)| !all.is_empty())
+        .map(|(what, all)| format!("{what} {}", one_of(all)))
+        .collect();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let command = "mailward greylist list";
+    let wider = [("--sender", &from), ("--recipient", &to)];
+    let wider = wider.into_iter().find_map(|(argument, all)| Some((argument, domain_of(all.first()?)?)));
+    let way_out = match wider {
+        Some((argument, domain)) => format!("`{command} {argument} @{domain}` shows those of its domain"),
+        None => format!("`{command}` shows what there is"),
+    };
+    writeln!(err, "mailward: looked for {rows} {}: {way_out}", parts.join(", "))
+}
+
+/// How many forms of an address a message names.
+const NAMED_LIMIT: usize = 3;
+
+/// `a` or `b`.
+fn one_of(all: &[&String]) -> String {
+    let shown = |text: &&String| match text.as_str() {
+        "" => "`<>`".to_owned(),
+        text => format!("`{}`", escaped(cut(text, SHOWN_LIMIT))),
+    };
+    all.iter().take(NAMED_LIMIT).map(shown).collect::<Vec<_>>().join(" or ")
+}
+
+/// The domain of an address, if it can be pasted into a shell.
+fn domain_of(address: &str) -> Option<Domain> {
+    let (local, domain) = address.rsplit_once('@')?;
+    Domain::for_query(domain).filter(|_| !local.is_empty())
 }
 
 #[cfg(test)]
@@ -115,21 +163,6 @@ mod tests {
         }
         for text in ["", "999.1.1.1", "192.0.2.0/33", "ptr:", "mx.example.org"] {
             assert!(matches!(client(text), Err(Failure::Says(Exit::Usage, _))), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_bare_domain_is_all_of_it() {
-        let cases = [
-            ("Bob@Example.org", "bob@example.org"),
-            ("@Example.org", "@example.org"),
-            ("Example.org", "@example.org"),
-            ("m\u{fc}nchen.example", "@xn--mnchen-3ya.example"),
-            ("root", "root"),
-            ("", ""),
-        ];
-        for (text, want) in cases {
-            assert_eq!(mailbox(text), want, "{text}");
         }
     }
 }

@@ -97,7 +97,7 @@ fn command(chapter: &Chapter, exempt: Exempt) -> Option<String> {
     if chapter.end == End::Waits
         && let (Some(sender), Some(recipient)) = (sender, recipient)
     {
-        let (sender, recipient) = (quoted(&sender.to_lowercase())?, quoted(&recipient.to_lowercase())?);
+        let (sender, recipient) = (quoted(&address(sender))?, quoted(&address(recipient))?);
         return Some(format!("mailward greylist pass --sender {sender} --recipient {recipient}"));
     }
     let client = || add(Kind::Client, chapter.client.as_ref()?);
@@ -108,6 +108,12 @@ fn command(chapter: &Chapter, exempt: Exempt) -> Option<String> {
         Exempt::Recipient => add(Kind::Recipient, recipient?),
         Exempt::Nothing => None,
     }
+}
+
+/// An address as `mailward greylist` takes it: a word without `@` could be a domain.
+fn address(word: &str) -> String {
+    let lower = word.to_lowercase();
+    if lower.contains('@') { lower } else { format!("<{lower}>") }
 }
 
 /// The command that exempts somebody; `None` where `allow add` would refuse it.
@@ -155,6 +161,11 @@ mod tests {
                 "greylist",
                 "a@b.example",
                 Some("mailward greylist pass --sender a@b.example --recipient b@c.example"),
+            ),
+            (
+                "greylist",
+                "b.example",
+                Some("mailward greylist pass --sender '<b.example>' --recipient b@c.example"),
             ),
             (
                 "greylist",

@@ -10,12 +10,19 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 pub(super) fn exempt(connection: &Connection, exemption: &Exemption) -> Result<usize> {
     let Exemption { kind, value, until, reason, created } = exemption;
-    connection.execute(
+    let changed = connection.execute(
         "INSERT INTO exemption (kind, value, until, reason, created) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (kind, value) DO UPDATE SET until = excluded.until, reason = excluded.reason, \
          created = excluded.created",
         params![kind.word(), value, until.map(|until| until.0), reason, created.0],
-    )
+    )?;
+    if let Some(contrary) = kind.contrary() {
+        connection.execute(
+            "DELETE FROM exemption WHERE kind = ?1 AND value = ?2",
+            params![contrary.word(), value],
+        )?;
+    }
+    Ok(changed)
 }
 
 /// Takes back every exemption of a recipient or domain.

@@ -3,7 +3,7 @@
 
 use super::count;
 use crate::{
-    store::{Entry, Filter, KnownFilter, RowKey},
+    store::{Between, Entry, Filter, KnownFilter, RowKey},
     time::Timestamp,
 };
 use rusqlite::{Connection, Result, Row, params_from_iter, types::Value};
@@ -45,15 +45,8 @@ impl Conditions {
         if let Some(client) = &filter.client {
             all.client(client);
         }
-        for (column, wanted) in [("sender", &filter.sender), ("recipient", &filter.recipient)] {
-            match wanted {
-                Some(end) if end.starts_with('@') => {
-                    let text = || Value::from(end.clone());
-                    all.and(&format!("substr({column}, -length(?)) = ?"), [text(), text()]);
-                }
-                Some(whole) => all.and(&format!("{column} = ?"), [Value::from(whole.clone())]),
-                None => {}
-            }
+        if !filter.between.is_empty() {
+            all.any(filter.between.iter().map(Self::between));
         }
         if let Some(passed) = filter.passed {
             all.and(if passed { "passed_at IS NOT NULL" } else { "passed_at IS NULL" }, []);
@@ -63,6 +56,21 @@ impl Conditions {
         }
         if let Some(after) = filter.seen_after {
             all.and("last_seen > ?", [Value::from(after.0)]);
+        }
+        all
+    }
+
+    fn between(Between { sender, recipient }: &Between) -> Self {
+        let mut all = Self { sql: "1".to_owned(), values: Vec::new() };
+        for (column, wanted) in [("sender", sender), ("recipient", recipient)] {
+            match wanted {
+                Some(end) if end.starts_with('@') => {
+                    let text = || Value::from(end.clone());
+                    all.and(&format!("substr({column}, -length(?)) = ?"), [text(), text()]);
+                }
+                Some(whole) => all.and(&format!("{column} = ?"), [Value::from(whole.clone())]),
+                None => {}
+            }
         }
         all
     }
@@ -81,6 +89,15 @@ impl Conditions {
         self.sql.push_str(" AND ");
         self.sql.push_str(condition);
         self.values.extend(values);
+    }
+
+    fn any(&mut self, others: impl Iterator<Item = Self>) {
+        let mut sql = Vec::new();
+        for other in others {
+            sql.push(other.sql);
+            self.values.extend(other.values);
+        }
+        self.and(&format!("({})", sql.join(" OR ")), []);
     }
 
     /// Behind or up to a key, in the order of the primary key.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     cli::greylist::{
-        exemptions,
+        exempted,
         export::{EXEMPTION_COLUMNS, KNOWN_COLUMNS, ROW_COLUMNS},
     },
     smtp::text::cut,
@@ -95,7 +95,7 @@ fn exemption(row: &Row<'_>, keys: &Keys<'_>) -> Result<Record, String> {
     };
     Ok(Record::Exemption(Exemption {
         kind,
-        value: exemptions::value(row.field("value")?)?,
+        value: exempted::read(row.field("value")?)?,
         until,
         reason: row.field("reason")?.to_owned(),
         created: keys.time(row.field("created")?)?,
