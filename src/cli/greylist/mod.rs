@@ -3,6 +3,7 @@
 mod change;
 mod exemptions;
 mod export;
+mod file;
 mod import;
 mod known;
 mod list;
@@ -10,7 +11,7 @@ mod show;
 mod stats;
 mod which;
 
-use super::{Exit, Failure, configured, readable};
+use super::{Exit, Failure, configured};
 use crate::{
     config::source::Source,
     greylist::Settings,
@@ -85,16 +86,7 @@ impl From<StoreError> for Failure {
 pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
     let source = Source::find(args.config.as_deref());
     let config = configured::located(&source)?;
-    let file = config.greylist.located();
-    readable("the greylist", &file.path)?;
-    SqliteStore::check_as_it_is(&file)?;
-    // Made by us it might belong to root, and the daemon could not write it.
-    if !file.path.exists() {
-        let path = file.path.display();
-        let message =
-            format!("there is no greylist at {path}: `mailward run` makes it when a policy greylists");
-        return Err(Failure::Says(Exit::Unavailable, message));
-    }
+    let file = file::found(&config, &args.command, err)?;
     let clock = Arc::new(SystemClock);
     let store = SqliteStore::beside_a_server(&file, clock.clone());
     let runtime = runtime::Builder::new_current_thread()

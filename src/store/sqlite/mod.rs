@@ -123,6 +123,15 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// Makes the file now, with the owner of its directory, who is the daemon.
+    ///
+    /// # Errors
+    /// As [`sqlite::open`].
+    pub fn make(settings: &settings::Greylist) -> Result<(), StoreError> {
+        sqlite::open(&open::file(settings), &open::KIND)?;
+        Ok(())
+    }
+
     fn writer(&self) -> Option<&SyncSender<Job>> {
         let start = || {
             let (sender, jobs) = sync_channel(QUEUE);

@@ -44,7 +44,7 @@ pub(super) struct Args {
     file: PathBuf,
     /// Change nothing, only say what there is
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// postgrey and milter-greylist: the delay that it was set to, by which its
     /// rows passed or began [default: theirs, 5m and 30m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]

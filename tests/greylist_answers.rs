@@ -1,0 +1,84 @@
+//! What the commands of `mailward greylist` say to an administrator, and the file that they make where there is none.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a fault in here is a failed test"
+)]
+
+mod support;
+
+use mailward::cli::{self, Exit};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+};
+use support::{directory::Directory, greylist::command};
+
+/// Runs `mailward greylist` with a configuration: how it ended, what it answered, what it complained of.
+fn configured(directory: &Directory, config: &str, arguments: &[&str]) -> (Exit, String, String) {
+    let config = directory.file("mailward.toml", config);
+    let all = ["mailward", "greylist", "-c", config.to_str().unwrap()];
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let all = all.iter().chain(arguments);
+    // A thread of its own, as a process would be: the command has a runtime of its own too.
+    let exit = std::thread::scope(|scope| scope.spawn(|| cli::run(all, &mut out, &mut err)).join().unwrap());
+    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn what_writes_makes_the_file_before_the_daemon_ever_ran() {
+    let entries = "WHITE|192.0.2.9|||1|2|9999999999|0|7\n";
+    let cases: [&[&str]; 4] = [
+        &["import", "spamd", "FILE"],
+        &["open", "bob@example.org", "30m"],
+        &["opt-out", "bob@example.org"],
+        &["opt-in", "bob@example.org"],
+    ];
+    for arguments in cases {
+        let directory = Directory::new();
+        let spamdb = directory.file("spamdb", entries).display().to_string();
+        let path = directory.path().join("greylist.db");
+        let arguments: Vec<&str> =
+            arguments.iter().map(|word| if *word == "FILE" { &spamdb } else { *word }).collect();
+        let (exit, _, err) = command(&directory, "", &arguments);
+        let want = format!("mailward: there was no greylist yet: {} is made\n", path.display());
+        assert_eq!((exit, err), (Exit::Success, want), "{arguments:?}");
+        let (file, place) = (fs::metadata(&path).unwrap(), fs::metadata(directory.path()).unwrap());
+        assert_eq!((file.uid(), file.gid()), (place.uid(), place.gid()), "it is the daemon's");
+        assert_eq!(file.permissions().mode() & 0o137, 0);
+        let (exit, _, err) = command(&directory, "", &arguments);
+        assert_eq!((exit, err.as_str()), (Exit::Success, ""), "once");
+        assert_eq!(command(&directory, "", &["stats"]).0, Exit::Success);
+    }
+}
+
+#[test]
+fn no_file_is_made_where_none_is_wanted() {
+    let directory = Directory::new();
+    let spamdb = directory.file("spamdb", "WHITE|192.0.2.9|||1|2|9999999999|0|7\n").display().to_string();
+    let path = directory.path().join("greylist.db");
+    let (exit, out, err) = command(&directory, "", &["import", "spamd", &spamdb, "--dry-run"]);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+    assert!(out.ends_with("nothing was changed\n"), "{out}");
+    for reader in [&["list"][..], &["show", "bob@example.org"], &["stats"], &["export"], &["purge"]] {
+        let want = format!(
+            "mailward: there is no greylist at {}: `mailward run` makes it when a policy greylists, \
+             `mailward greylist import` when it takes something over\n",
+            path.display()
+        );
+        assert_eq!(command(&directory, "", reader), (Exit::Unavailable, String::new(), want));
+    }
+    assert!(!path.exists());
+    let nowhere = directory.path().join("mistyped");
+    let config = format!("[greylist]\nstore = 'sqlite:{}/greylist.db'\n", nowhere.display());
+    let want = format!(
+        "mailward: there is no directory {} for the greylist: make it, writable for the daemon, or mend `store` of \
+         [greylist]\n",
+        nowhere.display()
+    );
+    let said = configured(&directory, &config, &["opt-out", "bob@example.org"]);
+    assert_eq!(said, (Exit::CannotCreate, String::new(), want));
+    assert!(!nowhere.exists());
+}
