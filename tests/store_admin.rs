@@ -17,7 +17,7 @@ use mailward::{
 };
 use support::{
     directory::Directory,
-    greylist::{T, attempt, contract, exemption, say, says, sqlite},
+    greylist::{T, attempt, contract, exemption, known_by, say, says, sqlite},
 };
 
 const HOUR: i64 = 3_600;
@@ -147,7 +147,7 @@ mod contract {
                 say(store, at(*after)).await;
             }
         }
-        let stats = store.stats().await.unwrap();
+        let stats = store.stats(known_by()).await.unwrap();
         let counted: Vec<_> = stats.first_retries.into_iter().filter(|(_, mails)| *mails > 0).collect();
         assert_eq!(counted, [(60, 1), (120, 1), (300, 1)]);
         let costs: Vec<_> = stats

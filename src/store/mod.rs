@@ -7,7 +7,7 @@ pub mod sqlite;
 mod transfer;
 
 use crate::{
-    greylist::Ages,
+    greylist::{Ages, KnownBy},
     lookup::greylist::{Greylisted, Observation, Outgoing},
     time::Timestamp,
 };
@@ -67,8 +67,8 @@ pub trait GreylistStore: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<KnownClient>, StoreError>>;
 
-    /// What is in the store.
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>>;
+    /// What is in the store; known clients are those that let mail pass.
+    fn stats(&self, known: KnownBy) -> BoxFuture<'_, Result<Stats, StoreError>>;
 
     /// Removes one step of what has expired, from where the last step ended or from the beginning.
     fn purge(
@@ -200,7 +200,7 @@ pub struct Stats {
     pub waiting: u64,
     /// Rows that passed.
     pub passed: u64,
-    /// Known clients.
+    /// Clients that are known well enough to pass without waiting.
     pub known_clients: u64,
     /// Rows that were removed without ever having come back.
     pub never_returned: u64,

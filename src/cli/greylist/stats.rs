@@ -25,7 +25,7 @@ pub(super) struct Args {}
 
 /// Prints what the store counted.
 pub(super) async fn run(_: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let stats = context.store.stats().await?;
+    let stats = context.store.stats(context.settings.known_by(context.now)).await?;
     let out = &mut *context.out;
     if context.json {
         return json(&stats, out);

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::settings,
-    greylist::Ages,
+    greylist::{Ages, KnownBy},
     lookup::greylist::{Greylisted, Observation, Outgoing},
     sqlite::{self, Mark},
     time::{Clock, Timestamp},
@@ -309,8 +309,8 @@ impl GreylistStore for SqliteStore {
         self.read(move |connection| transfer::known(connection, key.as_ref(), limit))
     }
 
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>> {
-        self.read(admin::stats)
+    fn stats(&self, known: KnownBy) -> BoxFuture<'_, Result<Stats, StoreError>> {
+        self.read(move |connection| admin::stats(connection, known))
     }
 
     fn purge(
