@@ -14,7 +14,10 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
 };
-use support::{directory::Directory, greylist::command};
+use support::{
+    directory::Directory,
+    greylist::{attempt, command, say, sqlite},
+};
 
 /// Runs `mailward greylist` with a configuration: how it ended, what it answered, what it complained of.
 fn configured(directory: &Directory, config: &str, arguments: &[&str]) -> (Exit, String, String) {
@@ -81,4 +84,26 @@ fn no_file_is_made_where_none_is_wanted() {
     let said = configured(&directory, &config, &["opt-out", "bob@example.org"]);
     assert_eq!(said, (Exit::CannotCreate, String::new(), want));
     assert!(!nowhere.exists());
+}
+
+#[tokio::test]
+async fn a_list_that_ends_at_its_limit_says_so() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    for number in 0..3 {
+        say(&store, attempt(&format!("{number}@x.example"), 0)).await;
+    }
+    let note = "mailward: the latest 2 rows are shown, and there are more: see --limit\n";
+    for (arguments, lines, want) in [
+        (&["list", "--limit", "2"][..], 3, note),
+        (&["list", "--limit", "3"], 4, ""),
+        (&["list", "--sender", "1@x.example", "--limit", "1"], 2, ""),
+        (&["list"], 4, ""),
+    ] {
+        let (_, out, err) = command(&directory, "", arguments);
+        assert_eq!((out.lines().count(), err.as_str()), (lines, want), "{arguments:?}");
+    }
+    let (_, out, err) = command(&directory, "", &["list", "--limit", "2", "--json"]);
+    let rows: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((rows.as_array().unwrap().len(), err.as_str()), (2, ""));
 }

@@ -1,6 +1,6 @@
 //! `mailward greylist list`: rows in columns.
 
-use super::{Context, json, which::Which};
+use super::{Context, counted, json, which::Which};
 use crate::{
     cli::{Failure, columns},
     smtp::text::escaped,
@@ -33,10 +33,14 @@ pub(super) struct Args {
 
 /// Lists rows.
 pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let Context { store, now, out, .. } = context;
+    let Context { store, now, out, err, .. } = context;
     let state = (args.waiting || args.passed).then_some(args.passed);
-    let filter = Filter { passed: state, limit: Some(args.limit), ..args.which.filter(*now)? };
-    let rows = store.list(filter).await?;
+    let filter =
+        Filter { passed: state, limit: Some(args.limit.saturating_add(1)), ..args.which.filter(*now)? };
+    // One more shows whether there are more.
+    let mut rows = store.list(filter).await?;
+    let limit_reached = usize::try_from(args.limit).is_ok_and(|limit| rows.len() > limit);
+    rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
     if context.json {
         return json(&rows, out);
     }
@@ -60,6 +64,15 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
         let state = if row.passed_at.is_some() { "passed" } else { "waits" };
         let tries = row.deferred.saturating_add(row.passed).to_string();
         line(out, state, &age(row.last_seen, *now), &tries, names(row), widths)?;
+    }
+    if limit_reached {
+        // Behind the rows, also where both go to one terminal.
+        out.flush()?;
+        writeln!(
+            err,
+            "mailward: the latest {} are shown, and there are more: see --limit",
+            counted(rows.len(), "row")
+        )?;
     }
     Ok(())
 }
