@@ -9,14 +9,19 @@
 
 mod support;
 
-use mailward::cli::{self, Exit};
+use mailward::{
+    cli::{self, Exit},
+    lookup::greylist::Observation,
+    store::{Filter, GreylistStore},
+    time::Timestamp,
+};
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
 };
 use support::{
     directory::Directory,
-    greylist::{attempt, command, say, sqlite},
+    greylist::{T, attempt, command, known_by, rows, say, sqlite},
 };
 
 /// Runs `mailward greylist` with a configuration: how it ended, what it answered, what it complained of.
@@ -106,4 +111,31 @@ async fn a_list_that_ends_at_its_limit_says_so() {
     let (_, out, err) = command(&directory, "", &["list", "--limit", "2", "--json"]);
     let rows: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((rows.as_array().unwrap().len(), err.as_str()), (2, ""));
+}
+
+#[tokio::test]
+async fn what_an_administrator_let_pass_is_told_apart_and_its_first_mail_is_seen() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    let mail = |after| Observation { vouchers: Vec::new(), ..attempt("a@x.example", after) };
+    assert_eq!(say(&store, mail(0)).await, "New 240");
+    assert_eq!(store.pass(Filter::default(), Timestamp(T + 10)).await.unwrap(), 1);
+    let shown = || {
+        let (_, out, _) = command(&directory, "", &["show", "a@x.example"]);
+        let lines: Vec<&str> = out.lines().map(str::trim).collect();
+        (lines[1].to_owned(), lines[2].split_once(", ").unwrap().1.to_owned())
+    };
+    let passed = "passed by an administrator Mon, 01 May 2006 00:00:10 +0000";
+    assert_eq!(shown(), (format!("{passed}, no mail since"), "deferred once".to_owned()));
+    assert_eq!(say(&store, mail(16)).await, "Passed");
+    assert_eq!(shown(), (passed.to_owned(), "deferred once, mail in 1 hour".to_owned()));
+    assert_eq!(say(&store, mail(17)).await, "Passed");
+    assert_eq!(shown().1, "deferred once, mail in 1 hour");
+    assert_eq!(say(&store, mail(4_000)).await, "Passed");
+    assert_eq!(shown().1, "deferred once, mail in 2 hours");
+    let stats = store.stats(known_by()).await.unwrap();
+    assert_eq!((stats.passed, stats.delays.iter().map(|(_, mails)| mails).sum::<u64>()), (1, 0));
+    // A wait that begins anew is none of an administrator's.
+    assert_eq!(say(&store, mail(4_000_000)).await, "New 240");
+    assert_eq!(rows(&store).await[0].origin, "smtp");
 }

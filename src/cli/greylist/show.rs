@@ -39,6 +39,10 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
     }
     for row in rows {
         let state = match row.passed_at {
+            Some(at) if row.origin == "admin" => {
+                let mail = if row.passed == 0 { ", no mail since" } else { "" };
+                format!("passed by an administrator {}{mail}", at.rfc5322())
+            }
             Some(at) => {
                 let waited = u64::try_from(at.0.saturating_sub(row.first_seen.0)).unwrap_or(0);
                 let waited = format_duration(Duration::from_secs(waited));

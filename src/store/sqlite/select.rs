@@ -166,7 +166,7 @@ pub(super) fn change(
     let conditions = Conditions::of(filter);
     let (verb, set) = match change {
         Change::Pass(now) => (
-            "UPDATE greylist SET passed_at = ?, last_seen = ? WHERE passed_at IS NULL AND",
+            "UPDATE greylist SET passed_at = ?, last_seen = ?, origin = 'admin' WHERE passed_at IS NULL AND",
             vec![Value::from(now.0); 2],
         ),
         Change::Forget => ("DELETE FROM greylist WHERE", Vec::new()),
