@@ -15,6 +15,7 @@ use mailward::{
     store::{Filter, GreylistStore},
     time::Timestamp,
 };
+use rusqlite::Connection;
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -138,4 +139,33 @@ async fn what_an_administrator_let_pass_is_told_apart_and_its_first_mail_is_seen
     // A wait that begins anew is none of an administrator's.
     assert_eq!(say(&store, mail(4_000_000)).await, "New 240");
     assert_eq!(rows(&store).await[0].origin, "smtp");
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named_with_what_helps() {
+    let directory = Directory::new();
+    assert_eq!(command(&directory, "", &["opt-out", "bob@example.org"]).0, Exit::Success);
+    let path = directory.path().join("greylist.db");
+    let said = |what: &str| format!("mailward: the greylist {} {what}\n", path.display());
+    let locks = Connection::open(&path).unwrap();
+    locks.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let locked = said("is locked by another program: try again in a moment");
+    let patience = "busy_timeout = '10ms'";
+    assert_eq!(
+        command(&directory, patience, &["opt-out", "ann@example.org"]),
+        (Exit::Temporary, String::new(), locked.clone())
+    );
+    let dump = directory.file("spamdb", "WHITE|192.0.2.9|||1|2|9999999999|0|7\n");
+    let (exit, _, err) = command(&directory, patience, &["import", "spamd", dump.to_str().unwrap()]);
+    assert_eq!((exit, err), (Exit::Temporary, locked));
+    assert_eq!(command(&directory, patience, &["exemptions"]).0, Exit::Success, "looking waits for nobody");
+    locks.execute_batch("ROLLBACK").unwrap();
+    drop(locks);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let want = said("is a directory: name a file in `store` of [greylist]");
+    for arguments in [&["list"][..], &["opt-out", "bob@example.org"]] {
+        let want = (Exit::Configuration, String::new(), want.clone());
+        assert_eq!(command(&directory, "", arguments), want, "{arguments:?}");
+    }
 }

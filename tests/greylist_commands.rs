@@ -41,8 +41,12 @@ fn a_command_leaves_a_corrupt_file_where_it_is_and_says_so() {
     directory.file("greylist.db", &garbage);
     for arguments in [&["list"][..], &["show", "a@x.example"], &["stats"], &["purge"]] {
         let (exit, out, err) = command(&directory, "", arguments);
-        let said = "mailward: the greylist: the database is corrupt: file is not a database\n";
-        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::InputOutput, "", said), "{arguments:?}");
+        let said = format!(
+            "mailward: the greylist {}/greylist.db is no database or a broken one: see whether `store` of [greylist] \
+             names the right file; if it does, restart mailward, which keeps it under another name and begins a new one\n",
+            directory.path().display()
+        );
+        assert_eq!((exit, out.as_str(), err), (Exit::InputOutput, "", said), "{arguments:?}");
         assert_eq!(fs::read_to_string(directory.path().join("greylist.db")).unwrap(), garbage);
         let files = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let aside = files.filter(|name| name.to_string_lossy().contains("corrupt"));

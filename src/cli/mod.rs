@@ -24,7 +24,10 @@ mod span;
 mod status;
 mod why;
 
-use crate::sqlite;
+use crate::{
+    sqlite::{self, Trouble},
+    store::StoreError,
+};
 use clap::{Parser, Subcommand};
 use rustix::{
     fs::{Access, access},
@@ -91,6 +94,8 @@ pub enum Exit {
     CannotCreate,
     /// 74, EX_IOERR: a file cannot be read, or output cannot be written.
     InputOutput,
+    /// 75, EX_TEMPFAIL: what is needed is in use: later it works.
+    Temporary,
     /// 78, EX_CONFIG: the configuration is refused.
     Configuration,
 }
@@ -109,6 +114,7 @@ impl Exit {
             Self::Unavailable => 69,
             Self::CannotCreate => 73,
             Self::InputOutput => 74,
+            Self::Temporary => 75,
             Self::Configuration => 78,
         }
     }
@@ -118,6 +124,8 @@ impl Exit {
 enum Failure {
     /// What a person must know, and the code.
     Says(Exit, String),
+    /// The greylist cannot be used; its commands say which file that is.
+    Greylist(StoreError),
     /// The output cannot be written.
     Output(io::Error),
 }
@@ -128,6 +136,7 @@ impl Failure {
         let exit = match error {
             sqlite::Error::Newer { .. } | sqlite::Error::Foreign(_) => Exit::Configuration,
             sqlite::Error::Older { .. } => Exit::Unavailable,
+            sqlite::Error::Failed(Trouble::Locked, _) => Exit::Temporary,
             sqlite::Error::CannotOpen(..) | sqlite::Error::Failed(..) => Exit::InputOutput,
         };
         Self::Says(exit, format!("{what}: {error}"))
@@ -241,6 +250,10 @@ fn ended(result: Result<(), Failure>, err: &mut dyn Write) -> io::Result<Exit> {
         Err(Failure::Says(exit, message)) => {
             writeln!(err, "mailward: {}", message.trim_end())?;
             Ok(exit)
+        }
+        Err(Failure::Greylist(error)) => {
+            writeln!(err, "mailward: the greylist: {error}")?;
+            Ok(Exit::InputOutput)
         }
     }
 }

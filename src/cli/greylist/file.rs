@@ -7,30 +7,39 @@ use crate::{
         settings::{self, Config},
         source::allow_file,
     },
-    store::sqlite::SqliteStore,
+    smtp::text::escaped,
+    sqlite::{self, Trouble},
+    store::{StoreError, sqlite::SqliteStore},
 };
 use std::{io::Write, path::Path};
 
-/// Finds the file, or makes it.
+/// Sees to it that the file is there, and makes it where that is right.
 ///
 /// # Errors
 /// When it is not there and not to be made, or this user or this version cannot use it.
-pub(super) fn found(
+pub(super) fn ready(
     config: &Config,
+    file: &settings::Greylist,
     command: &Command,
     err: &mut dyn Write,
-) -> Result<settings::Greylist, Failure> {
-    let file = config.greylist.located();
+) -> Result<(), Failure> {
     readable("the greylist", &file.path)?;
-    SqliteStore::check_as_it_is(&file)?;
+    if file.path.is_dir() {
+        return Err(unusable(
+            &file.path,
+            Exit::Configuration,
+            "is a directory: name a file in `store` of [greylist]",
+        ));
+    }
+    SqliteStore::check_as_it_is(file)?;
     if !file.path.exists() {
         match need(command) {
             Need::Rows => return Err(missing(&file.path)),
             Need::Nothing => {}
-            Need::File => make(&file, config, err)?,
+            Need::File => make(file, config, err)?,
         }
     }
-    Ok(file)
+    Ok(())
 }
 
 /// What a command needs of the file.
@@ -93,6 +102,49 @@ fn make(file: &settings::Greylist, config: &Config, err: &mut dyn Write) -> Resu
     }
     SqliteStore::make(file)?;
     Ok(writeln!(err, "mailward: there was no greylist yet: {path} is made")?)
+}
+
+/// What a failure of the database is called to whoever typed the command: which file, and what helps.
+pub(super) fn fault(path: &Path, failure: Failure) -> Failure {
+    let error = match failure {
+        Failure::Greylist(error) => error,
+        failure @ (Failure::Says(..) | Failure::Output(_)) => return failure,
+    };
+    let (trouble, why) = match &error {
+        StoreError::Database(sqlite::Error::Failed(trouble, why)) => (*trouble, why.as_str()),
+        StoreError::Database(error) => return Failure::database("the greylist", error),
+        // It did not work a moment ago either.
+        StoreError::Busy(words) => (Trouble::from_words(words).unwrap_or(Trouble::Other), *words),
+    };
+    match trouble {
+        Trouble::Locked => {
+            unusable(path, Exit::Temporary, "is locked by another program: try again in a moment")
+        }
+        Trouble::Full => unusable(path, Exit::InputOutput, "cannot grow: its disk is full"),
+        Trouble::ReadOnly => unusable(
+            path,
+            Exit::InputOutput,
+            "cannot be written: ask as root or as the daemon's user, and see whether its file system is read-only",
+        ),
+        Trouble::Corrupt => unusable(
+            path,
+            Exit::InputOutput,
+            "is no database or a broken one: see whether `store` of [greylist] names the right file; if it does, \
+             restart mailward, which keeps it under another name and begins a new one",
+        ),
+        Trouble::CannotOpen => unusable(
+            path,
+            Exit::InputOutput,
+            "cannot be opened: it or its directory is gone, or is another user's",
+        ),
+        Trouble::Disk | Trouble::Memory | Trouble::Other => {
+            unusable(path, Exit::InputOutput, &format!("cannot be used: {}", escaped(why)))
+        }
+    }
+}
+
+fn unusable(path: &Path, exit: Exit, what: &str) -> Failure {
+    Failure::Says(exit, format!("the greylist {} {what}", path.display()))
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ mod which;
 
 use super::{Exit, Failure, configured};
 use crate::{
-    config::source::Source,
+    config::{
+        settings::{self, Config},
+        source::Source,
+    },
     greylist::Settings,
     store::{StoreError, sqlite::SqliteStore},
     time::{Clock, SystemClock, Timestamp},
@@ -72,10 +75,7 @@ struct Context<'a> {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Database(error) => Self::database("the greylist", &error),
-            StoreError::Busy(_) => Self::Says(Exit::Unavailable, format!("the greylist: {error}")),
-        }
+        Self::Greylist(error)
     }
 }
 
@@ -86,9 +86,22 @@ impl From<StoreError> for Failure {
 pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
     let source = Source::find(args.config.as_deref());
     let config = configured::located(&source)?;
-    let file = file::found(&config, &args.command, err)?;
+    let file = config.greylist.located();
+    let done =
+        file::ready(&config, &file, &args.command, err).and_then(|()| work(args, &config, &file, out, err));
+    done.map_err(|failure| file::fault(&file.path, failure))
+}
+
+/// Works on a file that is ready for it.
+fn work(
+    args: &Args,
+    config: &Config,
+    file: &settings::Greylist,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
     let clock = Arc::new(SystemClock);
-    let store = SqliteStore::beside_a_server(&file, clock.clone());
+    let store = SqliteStore::beside_a_server(file, clock.clone());
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
