@@ -397,14 +397,16 @@ async fn files_that_are_none_do_no_harm() {
     let directory = empty().await;
     let row =
         "client,sender,recipient,first_seen,last_seen,passed_at,deferred,passed,last_ip,last_name,origin";
-    let cases: [(&str, Vec<u8>, Exit); 9] = [
+    let cases: [(&str, Vec<u8>, Exit); 11] = [
         ("spamd", vec![b'x'; 1 << 20], Exit::Data),
         ("spamd", vec![0; 100_000], Exit::Data),
         ("milter-greylist", (0..=255).cycle().take(100_000).collect(), Exit::Data),
         ("greylistd", b"[white]\n".to_vec(), Exit::InputOutput),
-        ("sqlgrey", b"SQLite format 3\0 and no more".to_vec(), Exit::InputOutput),
-        ("sqlgrey", b"a,b,c\n".to_vec(), Exit::InputOutput),
-        ("csv", b"a,b,c\n1,2,3\n".to_vec(), Exit::InputOutput),
+        ("postgrey", b"no database\n".to_vec(), Exit::Data),
+        ("sqlgrey", b"SQLite format 3\0 and no more".to_vec(), Exit::Data),
+        ("sqlgrey", b"a,b,c\n".to_vec(), Exit::Data),
+        ("csv", b"a,b,c\n1,2,3\n".to_vec(), Exit::Data),
+        ("csv", b"\xff\xfe,b,c\n1,2,3\n".to_vec(), Exit::Data),
         ("csv", format!("{row}\n1,2,3\n").into_bytes(), Exit::Data),
         ("csv", [format!("{row}\n\"").as_bytes(), &[b'x'; 1 << 20]].concat(), Exit::Data),
     ];
@@ -414,11 +416,27 @@ async fn files_that_are_none_do_no_harm() {
         let (exit, out, err) = command(&directory, "", &["import", from, path.to_str().unwrap()]);
         assert_eq!(exit, want, "{from} {out} {err}");
         assert!(err.lines().all(|line| line.len() < 1_000), "{err}");
+        for library in ["CSV", "os error", "byte:", "Error {", "SQLite error"] {
+            assert!(!err.contains(library), "{err}");
+        }
+    }
+    let theirs = directory.path().join("greylistd");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("triplets"), "1 = 192.0.2.1 a@x.example to@rcpt.example\n").unwrap();
+    for (file, want) in [
+        (theirs.clone(), "it has no file `states`: name greylistd's `statefile` itself"),
+        (
+            theirs.join("triplets"),
+            "it does not say what has passed: name `states` beside it, or the directory of both",
+        ),
+    ] {
+        let (exit, _, err) = command(&directory, "", &["import", "greylistd", file.to_str().unwrap()]);
+        assert_eq!((exit, err), (Exit::Data, format!("mailward: {}: {want}\n", file.display())));
     }
     let missing = command(&directory, "", &["import", "csv", "/nowhere/greylist.csv"]);
     assert_eq!(
-        (missing.0, missing.2.starts_with("mailward: /nowhere/greylist.csv: ")),
-        (Exit::InputOutput, true)
+        (missing.0, missing.2.as_str()),
+        (Exit::InputOutput, "mailward: /nowhere/greylist.csv: no such file or directory\n")
     );
 }
 

@@ -68,7 +68,7 @@ fn read_bytes(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, String>> {
 }
 
 /// The operating system's words without the number.
-fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let bare = text.split(" (os error").next().unwrap_or(&text);
     bare.to_lowercase()

@@ -15,6 +15,7 @@ mod report;
 mod sheet;
 mod spamd;
 mod sqlgrey;
+mod unreadable;
 
 use super::Context;
 use crate::{
@@ -182,7 +183,7 @@ fn open<'a>(args: &Args, keys: &'a Keys<'a>, context: &mut Context<'_>) -> Resul
         Format::Spamd => spamd::open(file, keys),
         Format::Csv => own::open(file, keys),
     };
-    opened.map_err(|why| Failure::Says(Exit::InputOutput, format!("{}: {why}", file.display())))
+    opened.map_err(|why| why.failure(file))
 }
 
 /// Takes over all items; the words say why it ended before the end.

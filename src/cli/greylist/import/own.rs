@@ -4,6 +4,7 @@ use super::{
     Items,
     keys::Keys,
     sheet::{Row, Sheet},
+    unreadable::Unreadable,
 };
 use crate::{
     cli::greylist::export::{KNOWN_COLUMNS, ROW_COLUMNS},
@@ -16,14 +17,14 @@ use std::{iter, path::Path};
 const LIMIT: usize = 512;
 
 /// Reads the file.
-pub(super) fn open<'a>(file: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+pub(super) fn open<'a>(file: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     let mut sheet = Sheet::open(file)?;
     let read = if sheet.has(&ROW_COLUMNS) {
         row
     } else if sheet.has(&KNOWN_COLUMNS) {
         known
     } else {
-        return Err("its first line does not name the columns of `mailward greylist export`".to_owned());
+        return Err("its first line does not name the columns of `mailward greylist export`".into());
     };
     Ok(Box::new(iter::from_fn(move || sheet.next(|row| read(row, keys).map(|record| vec![record])))))
 }

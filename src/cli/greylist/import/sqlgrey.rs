@@ -5,8 +5,9 @@ use super::{
     keys::{Keys, Triplet},
     lines,
     sheet::Sheet,
+    unreadable::{self, Unreadable},
 };
-use crate::store::Record;
+use crate::{config, sqlite, store::Record};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use std::{collections::VecDeque, iter, net::IpAddr, path::Path};
 
@@ -82,10 +83,10 @@ fn source(text: &str) -> Result<(IpAddr, bool), String> {
 }
 
 /// Reads the file.
-pub(super) fn open<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+pub(super) fn open<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     if path != Path::new("-") {
         let mut file = lines::open(path)?;
-        let begin = file.fill_buf().map_err(|e| e.to_string())?;
+        let begin = file.fill_buf().map_err(|e| Unreadable::File(config::reason(&e)))?;
         if begin.starts_with(b"SQLite format 3\0") {
             return database(path, keys);
         }
@@ -93,7 +94,7 @@ pub(super) fn open<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Str
     sheet(path, keys)
 }
 
-fn sheet<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+fn sheet<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     let mut sheet = Sheet::open(path)?;
     let table = Table::ALL
         .into_iter()
@@ -102,20 +103,20 @@ fn sheet<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
     Ok(Box::new(iter::from_fn(move || sheet.next(|row| table.records(|name| row.field(name), keys)))))
 }
 
-fn database<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+fn database<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|e| e.to_string())?;
+    let connection = Connection::open_with_flags(path, flags).map_err(unreadable::database)?;
     let mut tables = Vec::new();
     for table in Table::ALL {
         let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
         let found: i64 =
-            connection.query_row(sql, [table.name()], |row| row.get(0)).map_err(|e| e.to_string())?;
+            connection.query_row(sql, [table.name()], |row| row.get(0)).map_err(unreadable::database)?;
         if found > 0 {
             tables.push(table);
         }
     }
     if tables.is_empty() {
-        return Err("it has no table of sqlgrey".to_owned());
+        return Err("it has no table of sqlgrey".into());
     }
     let mut pages = Pages { connection, tables: tables.into(), after: i64::MIN };
     let mut page = VecDeque::new();
@@ -150,7 +151,8 @@ impl Pages {
             self.tables.pop_front();
             self.after = i64::MIN;
         }
-        Some(page.map_err(|e| format!("table {}: {e}", table.name())))
+        let words = |error| sqlite::Error::from(error).words();
+        Some(page.map_err(|error| format!("table {}: {}", table.name(), words(error))))
     }
 
     fn page(&mut self, table: Table, keys: &Keys<'_>) -> rusqlite::Result<Vec<Item>> {
