@@ -68,7 +68,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "postgrey",
         file: "postgrey.dump",
-        says: "postgrey: 4 rows and 3 known clients, 0 entries of no use, 2 faulty\n",
+        says: "postgrey: 4 rows and 2 known clients, 0 entries of no use, 2 faulty\n",
         faults: &["line 12: it is hashed by --privacy", "line 14: it has no recipient"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-400,-50,-100,1,1,,,import:postgrey",
@@ -107,7 +107,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "milter-greylist",
         file: "milter-greylist.db",
-        says: "milter-greylist: 3 rows and 1 known client, 1 entry of no use, 2 faulty\n",
+        says: "milter-greylist: 3 rows and 0 known clients, 1 entry of no use, 2 faulty\n",
         faults: &["line 18: `soon` is not a time in Unix seconds", "line 19: it has no sender in brackets"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-300,-300,,1,0,192.0.2.1,,import:milter-greylist",
@@ -119,7 +119,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "greylistd",
         file: "greylistd",
-        says: "greylistd: 2 rows and 2 known clients, 0 entries of no use, 2 faulty\n",
+        says: "greylistd: 2 rows and 1 known client, 0 entries of no use, 2 faulty\n",
         faults: &["line 4: `triplets` does not say what it is", "line 8: it has not three numbers"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-90000,-3600,-3600,1,1,192.0.2.1,,import:greylistd",
@@ -144,7 +144,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "greylistd",
         file: "written/greylistd",
-        says: "greylistd: 3 rows and 2 known clients, 0 entries of no use, 1 faulty\n",
+        says: "greylistd: 3 rows and 1 known client, 0 entries of no use, 1 faulty\n",
         faults: &["line 8: it is not a triplet"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-600,-600,-600,1,1,192.0.2.1,,import:greylistd",
@@ -159,7 +159,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "milter-greylist",
         file: "written/milter-greylist.db",
-        says: "milter-greylist: 3 rows and 1 known client, 0 entries of no use, 0 faulty\n",
+        says: "milter-greylist: 3 rows and 0 known clients, 0 entries of no use, 0 faulty\n",
         faults: &[],
         rows: &[
             "192.0.2.0/24,bob@x.example,rcpt1425@example.org,-2402,-2402,,1,0,192.0.2.1,,import:milter-greylist",
@@ -222,12 +222,18 @@ async fn every_format_is_taken_over_once() {
         assert_eq!(faults, case.faults);
         assert_eq!(exported(&directory, now, false), case.rows, "{}", case.file);
         assert_eq!(exported(&directory, now, true), case.known, "{}", case.file);
-        let all = case.rows.len() + case.known.len();
-        let expired = second.rsplit_once(", ").unwrap().1;
-        assert!(second.starts_with(&format!("{all} new, 0 better")), "{second}");
+        let counts = |what: &str, new: usize, same: usize, expired: &str| {
+            format!(
+                "{what:<14} {new} new, 0 made one better that was there by then, {same} changed nothing, {expired} too old"
+            )
+        };
+        let expired: Vec<&str> = second.lines().map(|line| line.rsplit(' ').nth(2).unwrap()).collect();
+        let (rows, known) = (case.rows.len(), case.known.len());
+        let want = [counts("rows", rows, 0, expired[0]), counts("known clients", known, 0, expired[1])];
+        assert_eq!(second.lines().collect::<Vec<_>>(), want);
         let (_, again, _) = command(&directory, "", &["import", case.from, &file]);
-        let want = format!("0 new, 0 better than what was there, {all} changed nothing, {expired}");
-        assert_eq!(again.split_once('\n').unwrap().1, want);
+        let want = [counts("rows", 0, rows, expired[0]), counts("known clients", 0, known, expired[1])];
+        assert_eq!(again.lines().skip(1).collect::<Vec<_>>(), want);
         assert_eq!(exported(&directory, now, false), case.rows);
     }
 }
@@ -454,4 +460,35 @@ async fn faults_are_counted_and_the_first_are_shown() {
     );
     assert_eq!(lines[10], "mailward: and 15 more that could not be read");
     assert_eq!(lines.len(), 12);
+}
+
+#[tokio::test]
+async fn rows_that_no_store_can_have_are_faults_with_their_line() {
+    let directory = empty().await;
+    let now = SystemClock.now().0;
+    let rows = format!(
+        "client,sender,recipient,first_seen,last_seen,passed_at,deferred,passed,last_ip,last_name,origin\n\
+         nonsense,a@x.example,to@rcpt.example,{now},{now},,1,0,,,smtp\n\
+         0.0.0.0/0,a@x.example,to@rcpt.example,{now},{now},,1,0,,,smtp\n\
+         192.0.2.0/24,a@x.example,,{now},{now},,1,0,,,smtp\n\
+         192.0.2.0/24,a@x.example,to@rcpt.example,{now},{now},,1,0,,,evil\n\
+         192.0.2.0/24,a@x.example,to@rcpt.example,{now},{now},,1,0,,,import:postgrey\n"
+    );
+    let path = directory.file("greylist.csv", &rows);
+    let (exit, out, err) = command(&directory, "", &["import", "csv", path.to_str().unwrap()]);
+    let no_client =
+        "is not a client: an address, a network of 8 bits or more (IPv6: 16), or `ptr:` and a domain";
+    let want = format!(
+        "mailward: line 2: `nonsense` {no_client}\n\
+         mailward: line 3: `0.0.0.0/0` {no_client}\n\
+         mailward: line 4: it has no recipient\n\
+         mailward: line 5: `evil` is not an origin: smtp, observe, admin, or import: and a format\n"
+    );
+    assert_eq!((exit, err), (Exit::Success, want));
+    assert!(
+        out.starts_with(
+            "csv: 1 row and 0 known clients, 0 entries of no use, 4 faulty\nrows           1 new"
+        ),
+        "{out}"
+    );
 }

@@ -65,11 +65,12 @@ const DETAILS: &str = "\
 Passed rows stay passed, known clients stay known, and who waits goes on waiting
 from its first attempt. What is too old by [greylist] is left out. What mailward
 has learnt itself is never made worse, so that importing twice changes nothing
-and an interrupted import can be run again. It may run beside the daemon. Senders are brought into the form in which
-mailward looks them up: what both forms leave out of an address (numbers, tags,
-extensions) may be left out already, what mailward keeps must be there. A passed
-row makes its network known for the sender's domain, as if mailward had seen it
-pass (not with `profile = \"postgrey\"`).
+and an interrupted import can be run again. It may run beside the daemon, and
+before it ever ran. Senders are brought into the form in which mailward looks
+them up: what both forms leave out of an address (numbers, tags, extensions) may
+be left out already, what mailward keeps must be there. A passed row makes its
+network known for the sender's domain, as if mailward had seen it pass (not with
+`profile = \"postgrey\"`): so more known clients may be new than the file has.
 
 postgrey         its directory (/var/lib/postgrey), one of its files, or the
                  text of db5.3_dump. Stop postgrey first: what it has not
@@ -240,21 +241,28 @@ impl Batch {
         report: &mut Report,
         context: &mut Context<'_>,
     ) -> Result<(), Failure> {
-        self.records.extend(records);
+        // What an entry makes beside itself cannot be counted before it is written: others may make the same.
+        let own = if self.dry_run { 1 } else { records.len() };
+        self.records.extend(records.into_iter().take(own));
         if self.records.len() < self.size { Ok(()) } else { self.send(report, context).await }
     }
 
     async fn send(&mut self, report: &mut Report, context: &mut Context<'_>) -> Result<(), Failure> {
         let records = mem::take(&mut self.records);
+        let (rows, known): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|record| matches!(record, Record::Row(_)));
         if self.dry_run {
-            report.merged(self.judged(&records));
-            return Ok(());
-        }
-        if records.is_empty() {
+            report.merged_rows(self.judged(&rows));
+            report.merged_known(self.judged(&known));
             return Ok(());
         }
         let begun = Instant::now();
-        report.merged(context.store.import(records, self.ages, self.now).await?);
+        if !rows.is_empty() {
+            report.merged_rows(context.store.import(rows, self.ages, self.now).await?);
+        }
+        if !known.is_empty() {
+            report.merged_known(context.store.import(known, self.ages, self.now).await?);
+        }
         let took = begun.elapsed();
         self.size = if took > STEP { self.size / 2 } else { self.size + self.size / 4 }.clamp(10, 2_000);
         // The daemon's turn.

@@ -24,15 +24,22 @@ const FAULTS: usize = 10;
 pub(super) struct Report {
     from: String,
     dry_run: bool,
+    /// What stands in the file.
     rows: u64,
     known_clients: u64,
-    #[serde(flatten)]
-    merged: Merged,
     unused: u64,
     faulty: u64,
     faults: Vec<String>,
+    became: Became,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<String>,
+}
+
+/// What became of it: passed rows make known clients too.
+#[derive(Debug, Default, Serialize)]
+struct Became {
+    rows: Merged,
+    known_clients: Merged,
 }
 
 impl Report {
@@ -42,27 +49,31 @@ impl Report {
             dry_run,
             rows: 0,
             known_clients: 0,
-            merged: Merged::default(),
             unused: 0,
             faulty: 0,
             faults: Vec::new(),
+            became: Became::default(),
             stopped: None,
         }
     }
 
-    /// Counts records that were read.
+    /// Counts an entry of the file by its own record, which is the first.
     pub(super) fn count(&mut self, records: &[Record]) {
-        for record in records {
-            match record {
-                Record::Row(_) => self.rows += 1,
-                Record::Known(_) => self.known_clients += 1,
-            }
+        match records.first() {
+            Some(Record::Row(_)) => self.rows += 1,
+            Some(Record::Known(_)) => self.known_clients += 1,
+            None => {}
         }
     }
 
-    /// Counts what became of records.
-    pub(super) fn merged(&mut self, merged: Merged) {
-        self.merged = self.merged.and(merged);
+    /// Counts what became of rows.
+    pub(super) fn merged_rows(&mut self, merged: Merged) {
+        self.became.rows = self.became.rows.and(merged);
+    }
+
+    /// Counts what became of known clients.
+    pub(super) fn merged_known(&mut self, merged: Merged) {
+        self.became.known_clients = self.became.known_clients.and(merged);
     }
 
     /// Counts an entry without use.
@@ -96,19 +107,29 @@ impl Report {
         if context.json {
             return json(self, context.out);
         }
-        let Merged { added, changed, same, expired } = self.merged;
-        let Self { from, rows, known_clients, unused, faulty, .. } = self;
+        let Self { from, rows, known_clients, unused, faulty, became, .. } = self;
         let out = &mut context.out;
         let some = |count: u64, what| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
         let (rows, known_clients) = (some(*rows, "row"), some(*known_clients, "known client"));
         let unused = if *unused == 1 { "1 entry".to_owned() } else { format!("{unused} entries") };
         writeln!(out, "{from}: {rows} and {known_clients}, {unused} of no use, {faulty} faulty")?;
         if self.dry_run {
-            writeln!(out, "{added} of them would be taken over, {expired} are too old; nothing was changed")?;
-        } else {
+            let (rows, known) = (became.rows, became.known_clients);
+            let fresh = (some(rows.added, "row"), some(known.added, "known client"));
+            let old = rows.expired + known.expired;
             writeln!(
                 out,
-                "{added} new, {changed} better than what was there, {same} changed nothing, {expired} too old"
+                "{} and {} would be taken over, {old} are too old; nothing was changed",
+                fresh.0, fresh.1
+            )?;
+            return Ok(());
+        }
+        for (what, merged) in [("rows", became.rows), ("known clients", became.known_clients)] {
+            let Merged { added, changed, same, expired } = merged;
+            writeln!(
+                out,
+                "{what:<14} {added} new, {changed} made one better that was there by then, {same} changed nothing, \
+                 {expired} too old"
             )?;
         }
         Ok(())
@@ -137,7 +158,9 @@ impl Progress {
         self.next = Some(next + OFTEN);
         self.shown = true;
         let read = report.rows + report.known_clients;
-        write!(err, "\r{read} entries read, {} taken over", report.merged.added + report.merged.changed)?;
+        let Became { rows, known_clients } = &report.became;
+        let taken = rows.and(*known_clients);
+        write!(err, "\r{read} entries read, {} records taken over", taken.added + taken.changed)?;
         err.flush()
     }
 
