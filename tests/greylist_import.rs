@@ -463,6 +463,28 @@ async fn faults_are_counted_and_the_first_are_shown() {
 }
 
 #[tokio::test]
+async fn what_sqlgrey_has_of_who_opted_out_is_told_with_the_way_to_take_it_over() {
+    let directory = empty().await;
+    let path = directory.path().join("sqlgrey.db");
+    let theirs = rusqlite::Connection::open(&path).unwrap();
+    theirs.execute_batch(&text("written/sqlgrey.sql", SystemClock.now().0)).unwrap();
+    theirs.execute_batch("INSERT INTO optout_email VALUES ('free@example.org')").unwrap();
+    theirs.execute_batch("INSERT INTO optin_domain VALUES ('a.example'), ('b.example')").unwrap();
+    let (exit, _, err) = command(&directory, "", &["import", "sqlgrey", path.to_str().unwrap()]);
+    let want = format!(
+        "mailward: 1 row of optout_email not taken over. Where sqlgrey's `optmethod` used it:\n  \
+         sqlite3 {path} 'SELECT email FROM optout_email' |\n  \
+         while read -r who; do mailward greylist opt-out \"$who\" --reason sqlgrey; done\n\
+         mailward: 2 rows of optin_domain not taken over. Where sqlgrey's `optmethod` used it:\n  \
+         sqlite3 {path} 'SELECT domain FROM optin_domain' |\n  \
+         while read -r who; do mailward greylist opt-in \"$who\" --reason sqlgrey; done\n  \
+         and set `opt_in = true` in [greylist]\n",
+        path = path.display()
+    );
+    assert_eq!((exit, err), (Exit::Success, want));
+}
+
+#[tokio::test]
 async fn rows_that_no_store_can_have_are_faults_with_their_line() {
     let directory = empty().await;
     let now = SystemClock.now().0;

@@ -87,7 +87,9 @@ sqlgrey          its SQLite file, or a table as CSV (or tabs) with the names of
                    UNIX_TIMESTAMP(first_seen) AS first_seen,
                    UNIX_TIMESTAMP(last_seen) AS last_seen FROM from_awl'
                  connect waits; from_awl and domain_awl make a network known for
-                 a sender domain (not with `profile = \"postgrey\"`).
+                 a sender domain (not with `profile = \"postgrey\"`). Tables of
+                 who opted in or out are not taken over, since their meaning
+                 depends on sqlgrey's `optmethod`; the report says how to.
 milter-greylist  greylist.db. AUTO rows have passed, the others wait.
 greylistd        its directory (/var/lib/greylistd), or its file `states` with
                  `triplets` beside it. White rows have passed.
@@ -150,6 +152,9 @@ type Items<'a> = Box<dyn Iterator<Item = Result<Item, String>> + 'a>;
 pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let keys = Keys::new(context.settings, context.now, format!("import:{}", args.from));
     let items = open(args, &keys, context)?;
+    if args.from == Format::Sqlgrey {
+        sqlgrey::tell_left_out(&args.file, context)?;
+    }
     let mut report = Report::new(args.from, args.dry_run);
     let taken = take(items, args.dry_run, &mut report, context).await;
     let stopped = match &taken {

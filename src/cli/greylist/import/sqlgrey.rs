@@ -7,7 +7,15 @@ use super::{
     sheet::Sheet,
     unreadable::{self, Unreadable},
 };
-use crate::{config, sqlite, store::Record};
+use crate::{
+    cli::{
+        Failure,
+        configured::quoted,
+        greylist::{Context, counted},
+    },
+    config, sqlite,
+    store::Record,
+};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use std::{collections::VecDeque, iter, net::IpAddr, path::Path};
 
@@ -132,6 +140,39 @@ fn database<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable
         }
         page.pop_front().map(Ok)
     })))
+}
+
+/// The tables of who is greylisted otherwise than the rest, their columns, and the command that says the same. Which of them
+/// mean anything, sqlgrey's `optmethod` says, which is not in the file.
+const OPTED: [(&str, &str, &str); 4] = [
+    ("optout_email", "email", "opt-out"),
+    ("optout_domain", "domain", "opt-out"),
+    ("optin_email", "email", "opt-in"),
+    ("optin_domain", "domain", "opt-in"),
+];
+
+/// Says what a SQLite file has that is not taken over, and how it can be.
+pub(super) fn tell_left_out(path: &Path, context: &mut Context<'_>) -> Result<(), Failure> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    for (table, column, command) in OPTED {
+        // What is no database, or has no such table, has nothing to tell.
+        let count = Connection::open_with_flags(path, flags).and_then(|file| {
+            file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0))
+        });
+        let Some(count) = count.ok().filter(|count| *count > 0) else { continue };
+        let entries = counted(usize::try_from(count).unwrap_or(usize::MAX), "row");
+        writeln!(
+            context.err,
+            "mailward: {entries} of {table} not taken over. Where sqlgrey's `optmethod` used it:\n  \
+             sqlite3 {} 'SELECT {column} FROM {table}' |\n  \
+             while read -r who; do mailward greylist {command} \"$who\" --reason sqlgrey; done",
+            quoted(path)
+        )?;
+        if command == "opt-in" {
+            writeln!(context.err, "  and set `opt_in = true` in [greylist]")?;
+        }
+    }
+    Ok(())
 }
 
 /// The tables, a page at a time.
