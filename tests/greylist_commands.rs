@@ -179,6 +179,12 @@ async fn statistics_help_to_choose_a_delay() {
             say(&store, at(*after)).await;
         }
     }
+    let json: serde_json::Value = serde_json::from_str(&answer(&directory, &["stats", "--json"])).unwrap();
+    for classes in [&json["delays"], &json["first_retries"]] {
+        let (first, last) = (&classes[0], classes.as_array().unwrap().last().unwrap());
+        assert_eq!((first["below"].is_u64(), &first["mails"]), (true, &0.into()));
+        assert_eq!((&last["below"], &last["mails"]), (&serde_json::Value::Null, &0.into()));
+    }
     let stats = answer(&directory, &["stats"]);
     assert!(stats.lines().all(|line| line.chars().count() <= 80), "{stats}");
     for want in [

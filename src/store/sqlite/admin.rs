@@ -3,14 +3,14 @@
 use super::{retries, select};
 use crate::{
     greylist::{Ages, KnownBy},
-    store::{PURGE_STEP, Purged, RowKey, Stats},
+    store::{PURGE_STEP, Purged, RowKey, Stats, UNBOUNDED},
     time::Timestamp,
 };
 use rusqlite::{Connection, Result, params};
 use std::time::Duration;
 
 /// The upper bounds of the classes of delay, in seconds.
-const DELAYS: [u64; 8] = [60, 240, 300, 600, 1_800, 3_600, 14_400, u64::MAX >> 1];
+const DELAYS: [u64; 8] = [60, 240, 300, 600, 1_800, 3_600, 14_400, UNBOUNDED];
 
 /// Those that let mail pass: a kind that lets nobody pass needs more retries than can be counted.
 const KNOWN: &str = "\
