@@ -169,3 +169,25 @@ fn a_file_that_cannot_be_used_is_named_with_what_helps() {
         assert_eq!(command(&directory, "", arguments), want, "{arguments:?}");
     }
 }
+
+#[tokio::test]
+async fn statistics_say_what_their_delays_leave_out() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    let heading = || {
+        let (_, out, _) = command(&directory, "", &["stats"]);
+        out.lines().find(|line| line.starts_with("What passed had waited")).unwrap().to_owned()
+    };
+    let mail = |sender: &str, after| Observation { vouchers: Vec::new(), ..attempt(sender, after) };
+    assert_eq!(say(&store, mail("a@x.example", 0)).await, "New 240");
+    assert_eq!(say(&store, mail("a@x.example", 300)).await, "opened 300");
+    assert_eq!(heading(), "What passed had waited:");
+    for (number, want) in [
+        (1, "What passed had waited (without 1 row imported or let pass by hand):"),
+        (2, "What passed had waited (without 2 rows imported or let pass by hand):"),
+    ] {
+        assert_eq!(say(&store, mail(&format!("{number}@y.example"), 0)).await, "New 240");
+        assert_eq!(store.pass(Filter::default(), Timestamp(T + 10)).await.unwrap(), 1);
+        assert_eq!(heading(), want);
+    }
+}
