@@ -84,8 +84,8 @@ async fn recipients_are_exempted_listed_and_taken_back() {
     assert_eq!(answer(&directory, &["opt-in", "other.example", "--reason", "asked for it"]), opted_in);
     let table = "KIND     FOR   RECIPIENT       REASON\n\
                  open     29m   to@rcpt.example a\\u{1b}[2J code\n\
-                 opt-in   good  other.example   asked for it\n\
-                 opt-out  good  rcpt.example\n";
+                 opt-in   ever  other.example   asked for it\n\
+                 opt-out  ever  rcpt.example\n";
     assert_eq!(answer(&directory, &["exemptions"]).replace("30m", "29m"), table);
     assert_eq!(say(&store, now("b@y.example", 0)).await, "Exempt");
     assert_eq!(

@@ -79,7 +79,7 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
 
 /// The columns into which rows are made to fit: those of the terminal, or what COLUMNS says. `None` where a file or
 /// another program takes them, which needs every name whole.
-fn limit() -> Option<usize> {
+pub(super) fn limit() -> Option<usize> {
     if io::stdout().is_terminal() {
         return Some(columns());
     }
@@ -111,7 +111,7 @@ fn line(
 }
 
 /// A text in so many columns, its end replaced by `…` where it is longer.
-fn fit(text: &str, columns: usize) -> String {
+pub(super) fn fit(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
