@@ -260,9 +260,14 @@ fn ended(result: Result<(), Failure>, err: &mut dyn Write) -> io::Result<Exit> {
 
 /// Data as JSON in ASCII: what a client wrote does nothing to a terminal, whatever it is.
 fn ascii_json(value: &impl serde::Serialize, out: &mut dyn Write) -> io::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    let mut ascii = String::with_capacity(text.len() + 1);
-    for c in text.chars() {
+    let text = ascii(&serde_json::to_string_pretty(value)?);
+    writeln!(out, "{text}")
+}
+
+/// JSON without any byte that is not printable ASCII.
+fn ascii(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
         if c == '\n' || (c.is_ascii() && !c.is_ascii_control()) {
             ascii.push(c);
         } else {
@@ -271,8 +276,7 @@ fn ascii_json(value: &impl serde::Serialize, out: &mut dyn Write) -> io::Result<
             }
         }
     }
-    ascii.push('\n');
-    out.write_all(ascii.as_bytes())
+    ascii
 }
 
 /// The columns of the terminal that output goes to, within reason; 80 where it goes elsewhere.

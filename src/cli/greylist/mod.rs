@@ -11,7 +11,7 @@ mod show;
 mod stats;
 mod which;
 
-use super::{Exit, Failure, configured};
+use super::{Exit, Failure, ascii_json, configured};
 use crate::{
     config::{
         settings::{self, Config},
@@ -130,8 +130,7 @@ async fn command(command: &Command, context: &mut Context<'_>) -> Result<(), Fai
 }
 
 fn json(value: &impl Serialize, out: &mut dyn Write) -> Result<(), Failure> {
-    serde_json::to_writer_pretty(&mut *out, value).map_err(|e| Failure::from(std::io::Error::from(e)))?;
-    Ok(writeln!(out)?)
+    Ok(ascii_json(value, out)?)
 }
 
 /// `3 rows`, `1 row`.
