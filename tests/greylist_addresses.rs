@@ -46,7 +46,7 @@ fn senders(directory: &Directory, greylist: &str, arguments: &[&str]) -> Vec<Str
 #[tokio::test]
 async fn rows_are_found_by_an_address_as_it_was_sent_or_is_shown() {
     let directory = waiting(&Settings::default()).await;
-    let books = ["books@xn--exmple-cua.example", "b\u{fc}cher@ex\u{e4}mple.example"];
+    let books = ["books@xn--exmple-cua.example", "b\u{fc}cher@xn--exmple-cua.example"];
     let cases: [(&[&str], &[&str]); 16] = [
         (&["--sender", "news+5@shop.example"], &["news@shop.example"]),
         (&["--sender", "News@Shop.example"], &["news@shop.example"]),

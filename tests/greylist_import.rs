@@ -68,7 +68,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "postgrey",
         file: "postgrey.dump",
-        says: "postgrey: 4 rows and 3 known clients, 0 entries of no use, 2 faulty\n",
+        says: "postgrey: 4 rows and 2 known clients, 0 entries of no use, 2 faulty\n",
         faults: &["line 12: it is hashed by --privacy", "line 14: it has no recipient"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-400,-50,-100,1,1,,,import:postgrey",
@@ -107,7 +107,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "milter-greylist",
         file: "milter-greylist.db",
-        says: "milter-greylist: 3 rows and 1 known client, 1 entry of no use, 2 faulty\n",
+        says: "milter-greylist: 3 rows and 0 known clients, 1 entry of no use, 2 faulty\n",
         faults: &["line 18: `soon` is not a time in Unix seconds", "line 19: it has no sender in brackets"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-300,-300,,1,0,192.0.2.1,,import:milter-greylist",
@@ -119,7 +119,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "greylistd",
         file: "greylistd",
-        says: "greylistd: 2 rows and 2 known clients, 0 entries of no use, 2 faulty\n",
+        says: "greylistd: 2 rows and 1 known client, 0 entries of no use, 2 faulty\n",
         faults: &["line 4: `triplets` does not say what it is", "line 8: it has not three numbers"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-90000,-3600,-3600,1,1,192.0.2.1,,import:greylistd",
@@ -144,7 +144,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "greylistd",
         file: "written/greylistd",
-        says: "greylistd: 3 rows and 2 known clients, 0 entries of no use, 1 faulty\n",
+        says: "greylistd: 3 rows and 1 known client, 0 entries of no use, 1 faulty\n",
         faults: &["line 8: it is not a triplet"],
         rows: &[
             "192.0.2.0/24,bob@x.example,to@rcpt.example,-600,-600,-600,1,1,192.0.2.1,,import:greylistd",
@@ -159,7 +159,7 @@ const CASES: [Case; 9] = [
     Case {
         from: "milter-greylist",
         file: "written/milter-greylist.db",
-        says: "milter-greylist: 3 rows and 1 known client, 0 entries of no use, 0 faulty\n",
+        says: "milter-greylist: 3 rows and 0 known clients, 0 entries of no use, 0 faulty\n",
         faults: &[],
         rows: &[
             "192.0.2.0/24,bob@x.example,rcpt1425@example.org,-2402,-2402,,1,0,192.0.2.1,,import:milter-greylist",
@@ -222,12 +222,16 @@ async fn every_format_is_taken_over_once() {
         assert_eq!(faults, case.faults);
         assert_eq!(exported(&directory, now, false), case.rows, "{}", case.file);
         assert_eq!(exported(&directory, now, true), case.known, "{}", case.file);
-        let all = case.rows.len() + case.known.len();
-        let expired = second.rsplit_once(", ").unwrap().1;
-        assert!(second.starts_with(&format!("{all} new, 0 better")), "{second}");
+        let counts = |what: &str, new: usize, same: usize, expired: &str| {
+            format!("{what:<14} {new} new, 0 improved, {same} changed nothing, {expired} too old")
+        };
+        let expired: Vec<&str> = second.lines().map(|line| line.rsplit(' ').nth(2).unwrap()).collect();
+        let (rows, known) = (case.rows.len(), case.known.len());
+        let want = [counts("rows", rows, 0, expired[0]), counts("known clients", known, 0, expired[1])];
+        assert_eq!(second.lines().collect::<Vec<_>>(), want);
         let (_, again, _) = command(&directory, "", &["import", case.from, &file]);
-        let want = format!("0 new, 0 better than what was there, {all} changed nothing, {expired}");
-        assert_eq!(again.split_once('\n').unwrap().1, want);
+        let want = [counts("rows", 0, rows, expired[0]), counts("known clients", 0, known, expired[1])];
+        assert_eq!(again.lines().skip(1).collect::<Vec<_>>(), want);
         assert_eq!(exported(&directory, now, false), case.rows);
     }
 }
@@ -278,10 +282,11 @@ async fn exemptions_move_with_an_export() {
     let import = ["import", "csv", path.to_str().unwrap()];
     let head = "csv: 0 rows, 0 known clients and 3 exemptions, 0 entries of no use, 0 faulty\n";
     let (_, said, _) = command(&other, "", &[&import[..], &["--dry-run"]].concat());
-    assert_eq!(said, format!("{head}3 of them would be taken over, 0 are too old; nothing was changed\n"));
+    assert_eq!(said, format!("{head}3 exemptions would be taken over, 0 are too old; nothing was changed\n"));
     let (exit, said, err) = command(&other, "", &import);
     assert_eq!((exit, err.as_str()), (Exit::Success, ""));
-    assert_eq!(said, format!("{head}3 new, 0 better than what was there, 0 changed nothing, 0 too old\n"));
+    let became = "exemptions     3 new, 0 improved, 0 changed nothing, 0 too old\n";
+    assert_eq!(said, format!("{head}{became}"));
     assert_eq!(command(&other, "", &["export", "--exemptions"]).1, csv);
     let json = |directory, arguments: &[&str]| -> serde_json::Value {
         serde_json::from_str(&command(directory, "", arguments).1).unwrap()
@@ -298,7 +303,7 @@ async fn exemptions_move_with_an_export() {
                 mailward: line 4: `` is neither an address nor a domain: write one such as bob@example.org or example.org\n\
                 mailward: line 5: `soon` is not a time in Unix seconds\n";
     assert_eq!((exit, err.as_str()), (Exit::Success, want));
-    assert!(said.ends_with("0 new, 0 better than what was there, 0 changed nothing, 1 too old\n"), "{said}");
+    assert!(said.ends_with("0 new, 0 improved, 0 changed nothing, 1 too old\n"), "{said}");
 }
 
 #[tokio::test]
@@ -445,14 +450,16 @@ async fn files_that_are_none_do_no_harm() {
     let directory = empty().await;
     let row =
         "client,sender,recipient,first_seen,last_seen,passed_at,deferred,passed,last_ip,last_name,origin";
-    let cases: [(&str, Vec<u8>, Exit); 9] = [
+    let cases: [(&str, Vec<u8>, Exit); 11] = [
         ("spamd", vec![b'x'; 1 << 20], Exit::Data),
         ("spamd", vec![0; 100_000], Exit::Data),
         ("milter-greylist", (0..=255).cycle().take(100_000).collect(), Exit::Data),
         ("greylistd", b"[white]\n".to_vec(), Exit::InputOutput),
-        ("sqlgrey", b"SQLite format 3\0 and no more".to_vec(), Exit::InputOutput),
-        ("sqlgrey", b"a,b,c\n".to_vec(), Exit::InputOutput),
-        ("csv", b"a,b,c\n1,2,3\n".to_vec(), Exit::InputOutput),
+        ("postgrey", b"no database\n".to_vec(), Exit::Data),
+        ("sqlgrey", b"SQLite format 3\0 and no more".to_vec(), Exit::Data),
+        ("sqlgrey", b"a,b,c\n".to_vec(), Exit::Data),
+        ("csv", b"a,b,c\n1,2,3\n".to_vec(), Exit::Data),
+        ("csv", b"\xff\xfe,b,c\n1,2,3\n".to_vec(), Exit::Data),
         ("csv", format!("{row}\n1,2,3\n").into_bytes(), Exit::Data),
         ("csv", [format!("{row}\n\"").as_bytes(), &[b'x'; 1 << 20]].concat(), Exit::Data),
     ];
@@ -462,11 +469,27 @@ async fn files_that_are_none_do_no_harm() {
         let (exit, out, err) = command(&directory, "", &["import", from, path.to_str().unwrap()]);
         assert_eq!(exit, want, "{from} {out} {err}");
         assert!(err.lines().all(|line| line.len() < 1_000), "{err}");
+        for library in ["CSV", "os error", "byte:", "Error {", "SQLite error"] {
+            assert!(!err.contains(library), "{err}");
+        }
+    }
+    let theirs = directory.path().join("greylistd");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("triplets"), "1 = 192.0.2.1 a@x.example to@rcpt.example\n").unwrap();
+    for (file, want) in [
+        (theirs.clone(), "it has no file `states`: name greylistd's `statefile` itself"),
+        (
+            theirs.join("triplets"),
+            "it does not say what has passed: name `states` beside it, or the directory of both",
+        ),
+    ] {
+        let (exit, _, err) = command(&directory, "", &["import", "greylistd", file.to_str().unwrap()]);
+        assert_eq!((exit, err), (Exit::Data, format!("mailward: {}: {want}\n", file.display())));
     }
     let missing = command(&directory, "", &["import", "csv", "/nowhere/greylist.csv"]);
     assert_eq!(
-        (missing.0, missing.2.starts_with("mailward: /nowhere/greylist.csv: ")),
-        (Exit::InputOutput, true)
+        (missing.0, missing.2.as_str()),
+        (Exit::InputOutput, "mailward: /nowhere/greylist.csv: no such file or directory\n")
     );
 }
 
@@ -484,4 +507,57 @@ async fn faults_are_counted_and_the_first_are_shown() {
     );
     assert_eq!(lines[10], "mailward: and 15 more that could not be read");
     assert_eq!(lines.len(), 12);
+}
+
+#[tokio::test]
+async fn what_sqlgrey_has_of_who_opted_out_is_told_with_the_way_to_take_it_over() {
+    let directory = empty().await;
+    let path = directory.path().join("sqlgrey.db");
+    let theirs = rusqlite::Connection::open(&path).unwrap();
+    theirs.execute_batch(&text("written/sqlgrey.sql", SystemClock.now().0)).unwrap();
+    theirs.execute_batch("INSERT INTO optout_email VALUES ('free@example.org')").unwrap();
+    theirs.execute_batch("INSERT INTO optin_domain VALUES ('a.example'), ('b.example')").unwrap();
+    let (exit, _, err) = command(&directory, "", &["import", "sqlgrey", path.to_str().unwrap()]);
+    let want = format!(
+        "mailward: 1 row of optout_email not taken over. Where sqlgrey's `optmethod` used it:\n  \
+         sqlite3 {path} 'SELECT email FROM optout_email' |\n  \
+         while read -r who; do mailward greylist opt-out \"$who\" --reason sqlgrey; done\n\
+         mailward: 2 rows of optin_domain not taken over. Where sqlgrey's `optmethod` used it:\n  \
+         sqlite3 {path} 'SELECT domain FROM optin_domain' |\n  \
+         while read -r who; do mailward greylist opt-in \"$who\" --reason sqlgrey; done\n  \
+         and set `opt_in = true` in [greylist]\n",
+        path = path.display()
+    );
+    assert_eq!((exit, err), (Exit::Success, want));
+}
+
+#[tokio::test]
+async fn rows_that_no_store_can_have_are_faults_with_their_line() {
+    let directory = empty().await;
+    let now = SystemClock.now().0;
+    let rows = format!(
+        "client,sender,recipient,first_seen,last_seen,passed_at,deferred,passed,last_ip,last_name,origin\n\
+         nonsense,a@x.example,to@rcpt.example,{now},{now},,1,0,,,smtp\n\
+         0.0.0.0/0,a@x.example,to@rcpt.example,{now},{now},,1,0,,,smtp\n\
+         192.0.2.0/24,a@x.example,,{now},{now},,1,0,,,smtp\n\
+         192.0.2.0/24,a@x.example,to@rcpt.example,{now},{now},,1,0,,,evil\n\
+         192.0.2.0/24,a@x.example,to@rcpt.example,{now},{now},,1,0,,,import:postgrey\n"
+    );
+    let path = directory.file("greylist.csv", &rows);
+    let (exit, out, err) = command(&directory, "", &["import", "csv", path.to_str().unwrap()]);
+    let no_client =
+        "is not a client: an address, a network of 8 bits or more (IPv6: 16), or `ptr:` and a domain";
+    let want = format!(
+        "mailward: line 2: `nonsense` {no_client}\n\
+         mailward: line 3: `0.0.0.0/0` {no_client}\n\
+         mailward: line 4: it has no recipient\n\
+         mailward: line 5: `evil` is not an origin: smtp, observe, admin, or import: and a format\n"
+    );
+    assert_eq!((exit, err), (Exit::Success, want));
+    assert!(
+        out.starts_with(
+            "csv: 1 row and 0 known clients, 0 entries of no use, 4 faulty\nrows           1 new"
+        ),
+        "{out}"
+    );
 }

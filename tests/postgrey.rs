@@ -20,7 +20,7 @@ use mailward::{
 use std::{collections::HashMap, sync::Arc};
 use support::{
     directory::Directory,
-    greylist::{command, passes, sqlite},
+    greylist::{command, known_by, passes, sqlite},
     postgrey::Postgrey,
 };
 
@@ -128,7 +128,7 @@ async fn random_attempts_have_postgrey_s_verdicts() {
 /// A directory with an empty greylist, and postgrey's database taken over into it.
 async fn taken_over(from: &Directory, greylist: &str) -> Directory {
     let directory = Directory::new();
-    mailward::store::GreylistStore::stats(&sqlite(&directory)).await.unwrap();
+    mailward::store::GreylistStore::stats(&sqlite(&directory), known_by()).await.unwrap();
     let from = from.path().to_str().unwrap();
     let (exit, out, err) = command(&directory, greylist, &["import", "postgrey", from]);
     assert_eq!((exit, err.as_str()), (Exit::Success, ""), "{out}");
@@ -165,7 +165,7 @@ async fn what_a_real_postgrey_knows_is_taken_over() {
     assert!(!long(now - 900).passes(&mut postgrey) && long(now - 600).passes(&mut postgrey));
     let path = theirs.path().to_str().unwrap();
     let empty = Directory::new();
-    mailward::store::GreylistStore::stats(&sqlite(&empty)).await.unwrap();
+    mailward::store::GreylistStore::stats(&sqlite(&empty), known_by()).await.unwrap();
     let (exit, _, err) = command(&empty, "", &["import", "postgrey", path]);
     assert_eq!(exit, Exit::Unavailable, "it runs");
     assert!(err.contains("systemctl stop postgrey"), "{err}");

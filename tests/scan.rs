@@ -139,7 +139,8 @@ fn explain_decides_with_the_message_and_prints_its_parts() {
     assert_eq!((err.as_str(), exit), ("", Exit::Success));
     let (before, tree) = out.split_once("\nParts of the message\n").unwrap();
     assert_eq!(unnumbered(tree), TREE);
-    let want = "550 5.7.1 Message refused: attachment \"=?utf-8?B?aW52b2ljZS5wZGYuZXhl?=\" has a forbidden name (exe)";
+    let want = "            550 5.7.1 Message refused: attachment\n            \"=?utf-8?B?aW52b2ljZS5wZGYuZXhl?=\" has a forbidden \
+                name (exe)";
     assert!(before.contains("END-OF-MESSAGE") && before.trim_end().ends_with(want), "{before}");
     let entries = before.lines().filter(|line| line.starts_with(" end_of_data"));
     assert!(

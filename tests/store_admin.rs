@@ -20,7 +20,7 @@ use mailward::{
 };
 use support::{
     directory::Directory,
-    greylist::{T, attempt, contract, exemption, say, says, sqlite},
+    greylist::{T, attempt, contract, exemption, known_by, say, says, sqlite},
 };
 
 const HOUR: i64 = 3_600;
@@ -264,7 +264,7 @@ mod contract {
         let filter = Filter { between: vec![between("@0.example", "")], ..Filter::default() };
         let forgotten = store.forget(filter, Prefixes::default()).await.unwrap();
         assert_eq!(forgotten, Forgotten { rows: 0, known_clients: Some(10_250) });
-        assert_eq!(store.stats().await.unwrap().known_clients, 10_250);
+        assert_eq!(store.stats(known_by()).await.unwrap().known_clients, 10_250);
     }
 
     pub(super) async fn records_from_elsewhere_are_taken_over_once_and_only_help(store: &dyn GreylistStore) {
@@ -342,7 +342,7 @@ mod contract {
                 say(store, at(*after)).await;
             }
         }
-        let stats = store.stats().await.unwrap();
+        let stats = store.stats(known_by()).await.unwrap();
         let counted: Vec<_> = stats.first_retries.into_iter().filter(|(_, mails)| *mails > 0).collect();
         assert_eq!(counted, [(60, 1), (120, 1), (300, 1)]);
         let costs: Vec<_> = stats

@@ -24,7 +24,10 @@ mod span;
 mod status;
 mod why;
 
-use crate::sqlite;
+use crate::{
+    sqlite::{self, Trouble},
+    store::StoreError,
+};
 use clap::{Parser, Subcommand};
 use rustix::{
     fs::{Access, access},
@@ -91,6 +94,8 @@ pub enum Exit {
     CannotCreate,
     /// 74, EX_IOERR: a file cannot be read, or output cannot be written.
     InputOutput,
+    /// 75, EX_TEMPFAIL: what is needed is in use: later it works.
+    Temporary,
     /// 78, EX_CONFIG: the configuration is refused.
     Configuration,
 }
@@ -109,6 +114,7 @@ impl Exit {
             Self::Unavailable => 69,
             Self::CannotCreate => 73,
             Self::InputOutput => 74,
+            Self::Temporary => 75,
             Self::Configuration => 78,
         }
     }
@@ -118,6 +124,8 @@ impl Exit {
 enum Failure {
     /// What a person must know, and the code.
     Says(Exit, String),
+    /// The greylist cannot be used; its commands say which file that is.
+    Greylist(StoreError),
     /// The output cannot be written.
     Output(io::Error),
 }
@@ -128,6 +136,7 @@ impl Failure {
         let exit = match error {
             sqlite::Error::Newer { .. } | sqlite::Error::Foreign(_) => Exit::Configuration,
             sqlite::Error::Older { .. } => Exit::Unavailable,
+            sqlite::Error::Failed(Trouble::Locked, _) => Exit::Temporary,
             sqlite::Error::CannotOpen(..) | sqlite::Error::Failed(..) => Exit::InputOutput,
         };
         Self::Says(exit, format!("{what}: {error}"))
@@ -242,14 +251,23 @@ fn ended(result: Result<(), Failure>, err: &mut dyn Write) -> io::Result<Exit> {
             writeln!(err, "mailward: {}", message.trim_end())?;
             Ok(exit)
         }
+        Err(Failure::Greylist(error)) => {
+            writeln!(err, "mailward: the greylist: {error}")?;
+            Ok(Exit::InputOutput)
+        }
     }
 }
 
 /// Data as JSON in ASCII: what a client wrote does nothing to a terminal, whatever it is.
 fn ascii_json(value: &impl serde::Serialize, out: &mut dyn Write) -> io::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    let mut ascii = String::with_capacity(text.len() + 1);
-    for c in text.chars() {
+    let text = ascii(&serde_json::to_string_pretty(value)?);
+    writeln!(out, "{text}")
+}
+
+/// JSON without any byte that is not printable ASCII.
+fn ascii(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
         if c == '\n' || (c.is_ascii() && !c.is_ascii_control()) {
             ascii.push(c);
         } else {
@@ -258,8 +276,7 @@ fn ascii_json(value: &impl serde::Serialize, out: &mut dyn Write) -> io::Result<
             }
         }
     }
-    ascii.push('\n');
-    out.write_all(ascii.as_bytes())
+    ascii
 }
 
 /// The columns of the terminal that output goes to, within reason; 80 where it goes elsewhere.

@@ -61,7 +61,7 @@ impl Files for Disk {
 
 /// Reads a file of at most `limit` bytes.
 pub(super) fn read(path: &Path, limit: u64) -> Result<String, Unreadable> {
-    let bytes = read_bytes(path, limit).map_err(|error| reason(path, &error))?;
+    let bytes = read_bytes(path, limit).map_err(|error| unreadable(path, &error))?;
     let bytes = bytes.map_err(Unreadable::Because)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -87,15 +87,19 @@ fn read_bytes(path: &Path, limit: u64) -> io::Result<Result<Vec<u8>, String>> {
     Ok(Ok(bytes))
 }
 
-/// The operating system's words without the number.
-fn reason(path: &Path, error: &io::Error) -> Unreadable {
-    if error.kind() == io::ErrorKind::NotFound {
-        return match path.symlink_metadata() {
-            Ok(_) => Unreadable::Because("it is a link to a file that is not there".to_owned()),
-            Err(_) => Unreadable::Missing,
-        };
+fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
+    match (error.kind(), path.symlink_metadata()) {
+        (io::ErrorKind::NotFound, Err(_)) => Unreadable::Missing,
+        (io::ErrorKind::NotFound, Ok(_)) => {
+            Unreadable::Because("it is a link to a file that is not there".to_owned())
+        }
+        _ => Unreadable::Because(reason(error)),
     }
+}
+
+/// The operating system's words without the number.
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let bare = text.split(" (os error").next().unwrap_or(&text);
-    Unreadable::Because(bare.to_lowercase())
+    bare.to_lowercase()
 }

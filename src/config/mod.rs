@@ -26,6 +26,7 @@ mod values;
 mod words;
 
 pub(crate) use faults::did_you_mean;
+pub(crate) use files::reason;
 pub use files::{Disk, Files, Unreadable};
 
 use crate::origin::{Fault, Origin};

@@ -53,9 +53,13 @@ pub fn judge(terms: &Terms, brief: bool, now: Timestamp, rows: &[Row]) -> Ruling
     Ruling { said: Greylisted::Waits { left: terms.delay.saturating_sub(waited), why }, row }
 }
 
-/// Whether a row passes by itself, too soon after its last use for another note of it.
+/// Whether a row passes by itself, too soon after its last use for another note of it. One that an administrator let pass
+/// was not used before its first mail.
 pub fn passes_unnoted(terms: &Terms, brief: bool, now: Timestamp, row: &Row) -> bool {
-    row.passed_at.is_some() && is_live(terms, brief, now, row) && !apart(terms, row.last_seen, now)
+    row.passed_at.is_some()
+        && row.passed > 0
+        && is_live(terms, brief, now, row)
+        && !apart(terms, row.last_seen, now)
 }
 
 /// Whether a row still counts. A first attempt in the future is one of a clock that has been set back since: the wait

@@ -68,6 +68,30 @@ pub struct Ages {
     pub known: Duration,
 }
 
+/// Which entries of known clients let mail pass now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownBy {
+    /// How many proven retries make an address known, whatever the sender; `None`: never.
+    pub address: Option<u32>,
+    /// The same of a verified name's domain, for a sender domain.
+    pub name: Option<u32>,
+    /// The same of a network, for a sender domain.
+    pub network: Option<u32>,
+    /// Those whose last mail is older count no more.
+    pub since: Timestamp,
+}
+
+impl KnownBy {
+    /// How many proven retries an entry needs; `None` where entries of its kind let nobody pass.
+    pub fn passes(&self, client: &str, sender_domain: &str) -> Option<u32> {
+        match (sender_domain.is_empty(), client.starts_with("ptr:")) {
+            (true, _) => self.address,
+            (false, true) => self.name,
+            (false, false) => self.network,
+        }
+    }
+}
+
 /// What a mail hears when the store does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnStoreFailure {
@@ -136,6 +160,23 @@ impl Settings {
         match self.terms.profile {
             Profile::Mailward => sender::normalised(sender, recipient),
             Profile::Postgrey => sender::postgrey(sender),
+        }
+    }
+
+    /// Which entries of known clients let mail pass now.
+    pub fn known_by(&self, now: Timestamp) -> KnownBy {
+        let Terms { profile, known_max_age, .. } = &self.terms;
+        let age = i64::try_from(known_max_age.as_secs()).unwrap_or(i64::MAX);
+        // postgrey knows whole clients only, and forgets them when it cleans up.
+        let (domains, since) = match profile {
+            Profile::Mailward => (Some(1), Timestamp(now.0.saturating_sub(age))),
+            Profile::Postgrey => (None, Timestamp(i64::MIN)),
+        };
+        KnownBy {
+            address: Some(self.known_after).filter(|passes| *passes > 0),
+            name: domains.filter(|_| self.verified_names),
+            network: domains,
+            since,
         }
     }
 

@@ -176,6 +176,21 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// The failure that these words are for.
+    pub fn from_words(words: &str) -> Option<Self> {
+        let all = [
+            Self::Locked,
+            Self::Full,
+            Self::ReadOnly,
+            Self::Corrupt,
+            Self::CannotOpen,
+            Self::Disk,
+            Self::Memory,
+            Self::Other,
+        ];
+        all.into_iter().find(|trouble| trouble.words() == words)
+    }
+
     /// What is wrong, in a few words.
     pub fn words(self) -> &'static str {
         match self {

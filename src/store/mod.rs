@@ -8,13 +8,13 @@ pub mod sqlite;
 mod transfer;
 
 use crate::{
-    greylist::{Ages, identity::Prefixes},
+    greylist::{Ages, KnownBy, identity::Prefixes},
     lookup::greylist::{Greylisted, Observation, Outgoing},
     time::Timestamp,
 };
 use futures_util::future::BoxFuture;
 pub use known::KnownFilter;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::{
     fmt,
     sync::{Arc, atomic::AtomicU64},
@@ -70,8 +70,8 @@ pub trait GreylistStore: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<KnownClient>, StoreError>>;
 
-    /// What is in the store.
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>>;
+    /// What is in the store; known clients are those that let mail pass.
+    fn stats(&self, known: KnownBy) -> BoxFuture<'_, Result<Stats, StoreError>>;
 
     /// Removes one step of what has expired, from where the last step ended or from the beginning.
     fn purge(
@@ -228,16 +228,35 @@ pub struct Stats {
     pub waiting: u64,
     /// Rows that passed.
     pub passed: u64,
-    /// Known clients.
+    /// Clients that are known well enough to pass without waiting.
     pub known_clients: u64,
     /// Rows that were removed without ever having come back, nor had any mail of the same sender domain from the client.
     pub never_returned: u64,
-    /// How long what passed had waited: upper bound in seconds, and how many.
+    /// How long what passed had waited: upper bound in seconds, and how many; only what passed by its own retry.
+    #[serde(serialize_with = "classes")]
     pub delays: Vec<(u64, u64)>,
     /// When those who passed came back for the first time: upper bound in seconds, and how many.
+    #[serde(serialize_with = "classes")]
     pub first_retries: Vec<(u64, u64)>,
     /// What other delays would have cost those who passed.
     pub delay_costs: Vec<DelayCost>,
+}
+
+/// The bound of a class that has none.
+pub const UNBOUNDED: u64 = u64::MAX >> 1;
+
+/// Classes as objects; the last has no bound, and JSON no number for that.
+fn classes<S: Serializer>(classes: &[(u64, u64)], to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Class {
+        below: Option<u64>,
+        mails: u64,
+    }
+    let class = |(bound, mails): &(u64, u64)| Class {
+        below: Some(*bound).filter(|bound| *bound < UNBOUNDED),
+        mails: *mails,
+    };
+    to.collect_seq(classes.iter().map(class))
 }
 
 /// What a delay would have cost those who passed under the one that was set.

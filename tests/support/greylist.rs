@@ -5,7 +5,7 @@ use mailward::{
     cli::{self, Exit},
     config::settings,
     decision::Deferrals,
-    greylist::Settings,
+    greylist::{KnownBy, Settings},
     lookup::greylist::{Greylisted, Observation, Terms, Voucher},
     request::{
         DecisionId, Event, Request, Stage,
@@ -72,6 +72,11 @@ pub async fn say(store: &dyn GreylistStore, observation: Observation) -> String 
         Greylisted::Opened { waited } => format!("opened {}", waited.as_secs()),
         other => format!("{other:?}"),
     }
+}
+
+/// Which known clients pass by the default settings, at [`T`].
+pub fn known_by() -> KnownBy {
+    Settings::default().known_by(Timestamp(T))
 }
 
 /// All rows.

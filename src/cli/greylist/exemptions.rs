@@ -1,14 +1,21 @@
 //! `mailward greylist open`, `opt-out`, `opt-in`, `close` and `exemptions`: recipients that are greylisted otherwise than
 //! the rest.
 
-use super::{Context, counted, exempted, json, list::until};
+use super::{
+    Context, counted, exempted, json,
+    list::{fit, limit, until},
+};
 use crate::{
-    cli::{Exit, Failure, columns, span::span},
+    cli::{Exit, Failure, span::span},
     smtp::text::escaped,
     store::{Exemption, ExemptionKind, GreylistStore},
     time::Timestamp,
 };
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+use unicode_width::UnicodeWidthStr;
 
 /// Do not greylist a recipient for a while
 ///
@@ -200,15 +207,48 @@ pub(super) async fn run(_: &Args, context: &mut Context<'_>) -> Result<(), Failu
     if all.is_empty() {
         return Ok(writeln!(context.out, "no exemptions")?);
     }
-    let width = all.iter().map(|one| escaped(&one.value).chars().count()).max().unwrap_or(0);
-    let width = width.clamp("RECIPIENT".len(), columns() / 2) + 1;
-    writeln!(context.out, "{:<9}{:<6}{:<width$}REASON", "KIND", "FOR", "RECIPIENT")?;
-    for Exemption { kind, value, until: end, reason, .. } in &all {
-        let left = end.map_or_else(|| "good".to_owned(), |end| until(context.now, end));
+    Ok(table(&all, limit(), context.now, context.out)?)
+}
+
+/// A line for each, in so many columns.
+fn table(all: &[Exemption], limit: Option<usize>, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    let width =
+        all.iter().map(|one| escaped(&one.value).width()).max().unwrap_or(0).max("RECIPIENT".len()) + 1;
+    let width = limit.map_or(width, |columns| width.min(columns / 2));
+    let for_reason = limit.map_or(usize::MAX, |columns| columns.saturating_sub(9 + 6 + width));
+    writeln!(out, "{:<9}{:<6}{:<width$}REASON", "KIND", "FOR", "RECIPIENT")?;
+    for Exemption { kind, value, until: end, reason, .. } in all {
+        let left = end.map_or_else(|| "ever".to_owned(), |end| until(now, end));
         // As the command is called that made it.
-        let (kind, value) = (kind.word().replace('_', "-"), escaped(value));
-        let line = format!("{kind:<9}{left:<6}{value:<width$}{}", escaped(reason));
-        writeln!(context.out, "{}", line.trim_end())?;
+        let (kind, value) = (kind.word().replace('_', "-"), fit(&escaped(value), width - 1));
+        let pad = " ".repeat(width.saturating_sub(value.width()));
+        let line = format!("{kind:<9}{left:<6}{value}{pad}{}", fit(&escaped(reason), for_reason));
+        writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exemptions_fit_the_terminal_and_a_file_gets_them_whole() {
+        let (value, reason) = ("a".repeat(60), "long words ".repeat(20));
+        let all = [Exemption {
+            kind: ExemptionKind::OptOut,
+            value: format!("{value}@example.org"),
+            until: None,
+            reason: reason.clone(),
+            created: Timestamp(0),
+        }];
+        let lines = |limit| {
+            let mut out = Vec::new();
+            table(&all, limit, Timestamp(0), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(lines(Some(60)).lines().all(|line| line.width() <= 60), "{}", lines(Some(60)));
+        let want = format!("opt-out  ever  {value}@example.org {}", reason.trim_end());
+        assert_eq!(lines(None).lines().nth(1), Some(want.as_str()));
+    }
 }

@@ -2,11 +2,12 @@
 
 use super::Context;
 use crate::{
-    cli::{Exit, Failure},
+    cli::{Exit, Failure, ascii},
+    smtp::text::escaped,
     store::{Entry, Exemption, GreylistStore, KnownClient, KnownKey, RowKey},
 };
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Rows fetched at a time.
 const PAGE: usize = 2_000;
@@ -15,7 +16,8 @@ const PAGE: usize = 2_000;
 ///
 /// `import csv` reads it back: three files bring the greylist to another host. Whom your own users wrote to and the
 /// statistics are not in them; these only the database has. Times are Unix seconds; an empty passed_at means that the row
-/// waits, an empty until that the exemption has no end.
+/// waits, an empty until that the exemption has no end. A file or a program gets every byte as it is; on a terminal
+/// control characters are shown as \u{…}, for a client wrote them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mailward greylist export > greylist.csv
@@ -61,7 +63,8 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
         Args { exemptions: true, .. } => &EXEMPTION_COLUMNS,
         Args { .. } => &ROW_COLUMNS,
     };
-    let mut sheet = if *json { Sheet::json(out)? } else { Sheet::csv(out, columns)? };
+    let mut sheet =
+        if *json { Sheet::json(out)? } else { Sheet::csv(out, columns, io::stdout().is_terminal())? };
     if args.exemptions {
         for exemption in &store.exemptions(*now).await? {
             sheet.line(exemption, &exemption_fields(exemption))?;
@@ -131,15 +134,15 @@ fn exemption_fields(exemption: &Exemption) -> Vec<String> {
 
 /// Lines of CSV, or an array of JSON with one row a line.
 enum Sheet<'a> {
-    Csv(Box<csv::Writer<&'a mut dyn Write>>),
+    Csv { writer: Box<csv::Writer<&'a mut dyn Write>>, escapes: bool },
     Json { out: &'a mut dyn Write, begun: bool },
 }
 
 impl<'a> Sheet<'a> {
-    fn csv(out: &'a mut dyn Write, columns: &[&str]) -> Result<Self, Failure> {
+    fn csv(out: &'a mut dyn Write, columns: &[&str], escapes: bool) -> Result<Self, Failure> {
         let mut writer = csv::Writer::from_writer(out);
         writer.write_record(columns).map_err(failure)?;
-        Ok(Self::Csv(Box::new(writer)))
+        Ok(Self::Csv { writer: Box::new(writer), escapes })
     }
 
     fn json(out: &'a mut dyn Write) -> io::Result<Self> {
@@ -149,18 +152,22 @@ impl<'a> Sheet<'a> {
 
     fn line(&mut self, value: &impl Serialize, fields: &[String]) -> Result<(), Failure> {
         match self {
-            Self::Csv(writer) => writer.write_record(fields).map_err(failure),
+            Self::Csv { writer, escapes: false } => writer.write_record(fields).map_err(failure),
+            Self::Csv { writer, escapes: true } => {
+                writer.write_record(fields.iter().map(|field| escaped(field).into_owned())).map_err(failure)
+            }
             Self::Json { out, begun } => {
                 out.write_all(if *begun { b",\n" } else { b"\n" })?;
                 *begun = true;
-                Ok(serde_json::to_writer(&mut **out, value).map_err(io::Error::from)?)
+                let text = serde_json::to_string(value).map_err(io::Error::from)?;
+                Ok(out.write_all(ascii(&text).as_bytes())?)
             }
         }
     }
 
     fn end(self) -> io::Result<()> {
         match self {
-            Self::Csv(mut writer) => writer.flush(),
+            Self::Csv { mut writer, .. } => writer.flush(),
             Self::Json { out, .. } => out.write_all(b"\n]\n"),
         }
     }
@@ -170,5 +177,30 @@ fn failure(error: csv::Error) -> Failure {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => Failure::Output(error),
         other => Failure::Says(Exit::InputOutput, format!("the row cannot be written: {other:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_written_no_control_bytes_and_a_file_all() {
+        let fields = ["a\u{1b}[2J\"\u{9b}@x.example".to_owned()];
+        for (escapes, want) in [
+            (true, "sender\n\"a\\u{1b}[2J\"\"\\u{9b}@x.example\"\n"),
+            (false, "sender\n\"a\u{1b}[2J\"\"\u{9b}@x.example\"\n"),
+        ] {
+            let mut out = Vec::new();
+            let Ok(mut sheet) = Sheet::csv(&mut out, &["sender"], escapes) else { panic!() };
+            assert!(sheet.line(&"", &fields).is_ok());
+            sheet.end().unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), want);
+        }
+        let mut out = Vec::new();
+        let mut sheet = Sheet::json(&mut out).unwrap();
+        assert!(sheet.line(&fields[0], &[]).is_ok());
+        sheet.end().unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "[\n\"a\\u001b[2J\\\"\\u009b@x.example\"\n]\n");
     }
 }

@@ -3,7 +3,10 @@
 use super::list::age;
 use crate::{
     cli::Failure,
-    greylist::identity::{Prefixes, registrable},
+    greylist::{
+        KnownBy,
+        identity::{Prefixes, registrable},
+    },
     smtp::{domain, text::escaped},
     store::{GreylistStore, KnownClient, KnownKey, sqlite::SqliteStore},
     time::Timestamp,
@@ -59,20 +62,33 @@ async fn entries(store: &SqliteStore, client: &str) -> Result<Vec<KnownClient>, 
     }
 }
 
-/// Prints one.
-pub(super) fn print(known: &KnownClient, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
-    let KnownClient { client, sender_domain, passes, last_pass, last_seen, hits, origin, .. } = known;
+/// Prints one, with what it still lacks to let mail pass. Not its hits: a mail that follows another is not counted.
+pub(super) fn print(
+    known: &KnownClient,
+    by: &KnownBy,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let KnownClient { client, sender_domain, passes, last_pass, last_seen, origin, .. } = known;
     let senders = if sender_domain.is_empty() {
         "for every sender".to_owned()
     } else {
         format!("for senders of {}", escaped(sender_domain))
     };
-    let retries = if *passes == 1 { "retry" } else { "retries" };
-    let mails = if *hits == 1 { "mail" } else { "mails" };
-    writeln!(out, "{} is a known client {senders}", escaped(client))?;
-    writeln!(out, "    {passes} proven {retries}, the last {}", last_pass.rfc5322())?;
-    let seen = age(*last_seen, now);
-    writeln!(out, "    last seen {seen} ago, {hits} {mails} passed by it, origin {}", escaped(origin))
+    let retries = |count| if count == 1 { "retry" } else { "retries" };
+    let (standing, proofs) = match by.passes(client, sender_domain) {
+        None => ("lets no mail pass by this configuration", format!("{passes} proven {}", retries(*passes))),
+        Some(needed) if *passes < needed => {
+            ("is not known yet", format!("{passes} of {needed} proven {}", retries(needed)))
+        }
+        Some(_) if *last_seen < by.since => {
+            ("is no longer known", format!("{passes} proven {}", retries(*passes)))
+        }
+        Some(_) => ("is a known client", format!("{passes} proven {}", retries(*passes))),
+    };
+    writeln!(out, "{} {standing}, {senders}", escaped(client))?;
+    writeln!(out, "    {proofs}, the last {}", last_pass.rfc5322())?;
+    writeln!(out, "    last seen {} ago, origin {}", age(*last_seen, now), escaped(origin))
 }
 
 #[cfg(test)]
@@ -91,6 +107,27 @@ mod tests {
         ];
         for (what, want) in cases {
             assert_eq!(keys(&Settings::default().prefixes, what), want);
+        }
+    }
+
+    #[test]
+    fn an_entry_without_mail_for_long_is_no_longer_known() {
+        let by = Settings::default().known_by(Timestamp(10_000_000));
+        let known = |last_seen| KnownClient {
+            client: "192.0.2.1".to_owned(),
+            sender_domain: String::new(),
+            passes: 2,
+            last_pass: Timestamp(0),
+            first_seen: Timestamp(0),
+            last_seen: Timestamp(last_seen),
+            hits: 0,
+            origin: "smtp".to_owned(),
+        };
+        for (last_seen, want) in [(by.since.0, "is a known client"), (by.since.0 - 1, "is no longer known")] {
+            let mut out = Vec::new();
+            print(&known(last_seen), &by, Timestamp(10_000_000), &mut out).unwrap();
+            let want = format!("192.0.2.1 {want}, for every sender\n    2 proven retries, the last ");
+            assert!(String::from_utf8(out).unwrap().starts_with(&want), "{want}");
         }
     }
 }

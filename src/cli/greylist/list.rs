@@ -1,7 +1,7 @@
 //! `mailward greylist list`: rows in columns.
 
 use super::{
-    Context, json,
+    Context, counted, json,
     which::{Which, hint},
 };
 use crate::{
@@ -39,8 +39,11 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
     let Context { store, settings, now, out, err, .. } = context;
     let state = (args.waiting || args.passed).then_some(args.passed);
     let which = args.which.filter(settings, *now)?;
-    let filter = Filter { passed: state, limit: Some(args.limit), ..which };
-    let rows = store.list(filter.clone()).await?;
+    // One more shows whether there are more.
+    let filter = Filter { passed: state, limit: Some(args.limit.saturating_add(1)), ..which };
+    let mut rows = store.list(filter.clone()).await?;
+    let limit_reached = usize::try_from(args.limit).is_ok_and(|limit| rows.len() > limit);
+    rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
     if rows.is_empty() {
         hint(looked_for(state), &filter, err)?;
     }
@@ -68,6 +71,15 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
         let tries = row.deferred.saturating_add(row.passed).to_string();
         line(out, state, &age(row.last_seen, *now), &tries, names(row), widths)?;
     }
+    if limit_reached {
+        // Behind the rows, also where both go to one terminal.
+        out.flush()?;
+        writeln!(
+            err,
+            "mailward: the latest {} are shown, and there are more: see --limit",
+            counted(rows.len(), "row")
+        )?;
+    }
     Ok(())
 }
 
@@ -81,7 +93,7 @@ fn looked_for(state: Option<bool>) -> &'static str {
 
 /// The columns into which rows are made to fit: those of the terminal, or what COLUMNS says. `None` where a file or
 /// another program takes them, which needs every name whole.
-fn limit() -> Option<usize> {
+pub(super) fn limit() -> Option<usize> {
     if io::stdout().is_terminal() {
         return Some(columns());
     }
@@ -113,7 +125,7 @@ fn line(
 }
 
 /// A text in so many columns, its end replaced by `…` where it is longer.
-fn fit(text: &str, columns: usize) -> String {
+pub(super) fn fit(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }

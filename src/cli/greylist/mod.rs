@@ -5,6 +5,7 @@ mod change;
 mod exempted;
 mod exemptions;
 mod export;
+mod file;
 mod import;
 mod known;
 mod list;
@@ -12,9 +13,12 @@ mod show;
 mod stats;
 mod which;
 
-use super::{Exit, Failure, configured, readable};
+use super::{Exit, Failure, ascii_json, configured};
 use crate::{
-    config::source::Source,
+    config::{
+        settings::{self, Config},
+        source::Source,
+    },
     greylist::Settings,
     store::{StoreError, sqlite::SqliteStore},
     time::{Clock, SystemClock, Timestamp},
@@ -73,10 +77,7 @@ struct Context<'a> {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Database(error) => Self::database("the greylist", &error),
-            StoreError::Busy(_) => Self::Says(Exit::Unavailable, format!("the greylist: {error}")),
-        }
+        Self::Greylist(error)
     }
 }
 
@@ -88,17 +89,21 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     let source = Source::find(args.config.as_deref());
     let config = configured::located(&source)?;
     let file = config.greylist.located();
-    readable("the greylist", &file.path)?;
-    SqliteStore::check_as_it_is(&file)?;
-    // Made by us it might belong to root, and the daemon could not write it.
-    if !file.path.exists() {
-        let path = file.path.display();
-        let message =
-            format!("there is no greylist at {path}: `mailward run` makes it when a policy greylists");
-        return Err(Failure::Says(Exit::Unavailable, message));
-    }
+    let done =
+        file::ready(&config, &file, &args.command, err).and_then(|()| work(args, &config, &file, out, err));
+    done.map_err(|failure| file::fault(&file.path, failure))
+}
+
+/// Works on a file that is ready for it.
+fn work(
+    args: &Args,
+    config: &Config,
+    file: &settings::Greylist,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(), Failure> {
     let clock = Arc::new(SystemClock);
-    let store = SqliteStore::beside_a_server(&file, clock.clone());
+    let store = SqliteStore::beside_a_server(file, clock.clone());
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -127,8 +132,7 @@ async fn command(command: &Command, context: &mut Context<'_>) -> Result<(), Fai
 }
 
 fn json(value: &impl Serialize, out: &mut dyn Write) -> Result<(), Failure> {
-    serde_json::to_writer_pretty(&mut *out, value).map_err(|e| Failure::from(std::io::Error::from(e)))?;
-    Ok(writeln!(out)?)
+    Ok(ascii_json(value, out)?)
 }
 
 /// `3 rows`, `1 row`.

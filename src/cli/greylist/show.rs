@@ -3,7 +3,7 @@
 use super::{
     Context,
     addresses::{self, Forms, SHOWN_LIMIT},
-    json, known,
+    counted, json, known,
     list::age,
 };
 use crate::{
@@ -20,7 +20,12 @@ use std::time::Duration;
 
 /// Show all that is known of an address, a domain or a client
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mailward greylist show 192.0.2.1\n  mailward greylist show example.net")]
+#[command(after_help = "Examples:
+  mailward greylist show 192.0.2.1
+  mailward greylist show example.net
+
+A row that passed says in how many hours mail came by it; the first of an hour is
+counted. A client is known when it has as many proven retries as it needs.")]
 pub(super) struct Args {
     /// A sender or a recipient as a mail or `list` has it (<> is the null sender), a domain, an IP address or a client's
     /// key such as 192.0.2.0/24
@@ -41,11 +46,16 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
     if rows.is_empty() && known.is_empty() {
         writeln!(out, "nothing is known of it")?;
     }
+    let by = context.settings.known_by(*now);
     for client in &known {
-        known::print(client, *now, out)?;
+        known::print(client, &by, *now, out)?;
     }
     for row in rows {
         let state = match row.passed_at {
+            Some(at) if row.origin == "admin" => {
+                let mail = if row.passed == 0 { ", no mail since" } else { "" };
+                format!("passed by an administrator {}{mail}", at.rfc5322())
+            }
             Some(at) => {
                 let waited = u64::try_from(at.0.saturating_sub(row.first_seen.0)).unwrap_or(0);
                 let waited = format_duration(Duration::from_secs(waited));
@@ -57,7 +67,11 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
         writeln!(out, "{} from <{sender}> to <{}>", escaped(&row.client), escaped(&row.recipient))?;
         writeln!(out, "    {state}")?;
         let seen = age(row.last_seen, *now);
-        writeln!(out, "    last seen {seen} ago, deferred {}, passed {}", times(row.deferred), row.passed)?;
+        let hours = match row.passed {
+            0 => String::new(),
+            hours => format!(", mail in {}", counted(usize::try_from(hours).unwrap_or(usize::MAX), "hour")),
+        };
+        writeln!(out, "    last seen {seen} ago, deferred {}{hours}", times(row.deferred))?;
         let name = row.last_name.as_deref().unwrap_or("unknown");
         let address = row.last_ip.as_deref().unwrap_or("unknown");
         writeln!(

@@ -1,6 +1,6 @@
 //! `mailward greylist stats`: what waits, what passed, after how long, and what another delay would have cost.
 
-use super::{Context, json};
+use super::{Context, counted, json};
 use crate::{
     cli::Failure,
     store::{DelayCost, GreylistStore},
@@ -25,7 +25,7 @@ pub(super) struct Args {}
 
 /// Prints what the store counted.
 pub(super) async fn run(_: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let stats = context.store.stats().await?;
+    let stats = context.store.stats(context.settings.known_by(context.now)).await?;
     let out = &mut *context.out;
     if context.json {
         return json(&stats, out);
@@ -34,7 +34,15 @@ pub(super) async fn run(_: &Args, context: &mut Context<'_>) -> Result<(), Failu
     writeln!(out, "{:<16}{}", "passed", stats.passed)?;
     writeln!(out, "{:<16}{}", "known clients", stats.known_clients)?;
     writeln!(out, "{:<16}{}", "never returned", stats.never_returned)?;
-    writeln!(out, "\nWhat passed had waited:")?;
+    let all = stats.delays.iter().map(|(_, mails)| mails).sum::<u64>();
+    let without = match stats.passed.saturating_sub(all) {
+        0 => String::new(),
+        others => {
+            let rows = counted(usize::try_from(others).unwrap_or(usize::MAX), "row");
+            format!(" (without {rows} imported or let pass by hand)")
+        }
+    };
+    writeln!(out, "\nWhat passed had waited{without}:")?;
     histogram(&stats.delays, out)?;
     if stats.first_retries.iter().all(|(_, mails)| *mails == 0) {
         return Ok(writeln!(out, "\nNo retry has been counted yet.")?);

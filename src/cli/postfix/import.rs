@@ -138,7 +138,7 @@ fn with_file(failure: Failure) -> Failure {
             let help = "name a main.cf instead: mailward postfix import /etc/postfix/main.cf";
             Failure::Says(exit, format!("{}\n  help: {help}", why.trim_end()))
         }
-        failure @ Failure::Output(_) => failure,
+        failure @ (Failure::Greylist(_) | Failure::Output(_)) => failure,
     }
 }
 

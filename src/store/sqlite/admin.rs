@@ -2,21 +2,29 @@
 
 use super::{retries, select};
 use crate::{
-    greylist::{Ages, identity},
-    store::{PURGE_STEP, Purged, RowKey, Stats},
+    greylist::{Ages, KnownBy, identity},
+    store::{PURGE_STEP, Purged, RowKey, Stats, UNBOUNDED},
     time::Timestamp,
 };
 use rusqlite::{Connection, Result, params};
 use std::time::Duration;
 
 /// The upper bounds of the classes of delay, in seconds.
-const DELAYS: [u64; 8] = [60, 240, 300, 600, 1_800, 3_600, 14_400, u64::MAX >> 1];
+const DELAYS: [u64; 8] = [60, 240, 300, 600, 1_800, 3_600, 14_400, UNBOUNDED];
 
-pub(super) fn stats(connection: &Connection) -> Result<Stats> {
+/// Those that let mail pass: a kind that lets nobody pass needs more retries than can be counted.
+const KNOWN: &str = "\
+    SELECT count(*) FROM known_client WHERE last_seen >= ?1 AND passes >= \
+    CASE WHEN sender_domain = '' THEN ?2 WHEN client LIKE 'ptr:%' THEN ?3 ELSE ?4 END";
+
+pub(super) fn stats(connection: &Connection, known: KnownBy) -> Result<Stats> {
+    let KnownBy { address, name, network, since } = known;
+    let [address, name, network] = [address, name, network].map(|passes| passes.map_or(i64::MAX, i64::from));
+    let known = connection.query_row(KNOWN, params![since.0, address, name, network], |row| row.get(0))?;
     let one = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
     let mut stats = Stats {
-        known_clients: number(one("SELECT count(*) FROM known_client")?),
+        known_clients: number(known),
         never_returned: number(one(
             "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'never_returned'",
         )?),
@@ -27,7 +35,7 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats> {
     };
     // Once through the table, however large it is.
     let mut statement = connection
-        .prepare("SELECT CAST(passed_at - first_seen AS INTEGER), origin LIKE 'import:%' FROM greylist")?;
+        .prepare("SELECT CAST(passed_at - first_seen AS INTEGER), origin = 'admin' OR origin LIKE 'import:%' FROM greylist")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let Some(delay) = row.get::<_, Option<i64>>(0)? else {
@@ -35,8 +43,9 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats> {
             continue;
         };
         stats.passed += 1;
-        let imported: bool = row.get(1)?;
-        let class = u64::try_from(delay).ok().filter(|_| !imported);
+        // What did not pass by a retry of its own says nothing about retries.
+        let otherwise: bool = row.get(1)?;
+        let class = u64::try_from(delay).ok().filter(|_| !otherwise);
         let class = class.and_then(|delay| stats.delays.iter_mut().find(|(bound, _)| delay < *bound));
         if let Some((_, mails)) = class {
             *mails += 1;

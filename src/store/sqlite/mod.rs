@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     config::settings,
-    greylist::{Ages, identity::Prefixes},
+    greylist::{Ages, KnownBy, identity::Prefixes},
     lookup::greylist::{Greylisted, Observation, Outgoing},
     sqlite::{self, Mark},
     time::{Clock, Timestamp},
@@ -122,6 +122,15 @@ impl SqliteStore {
     /// Also when it cannot be read, or only the daemon may bring it up to date.
     pub fn check_as_it_is(settings: &settings::Greylist) -> Result<(), StoreError> {
         sqlite::open_to_read(&open::file(settings), &open::KIND)?;
+        Ok(())
+    }
+
+    /// Makes the file now, with the owner of its directory, who is the daemon.
+    ///
+    /// # Errors
+    /// As [`sqlite::open`].
+    pub fn make(settings: &settings::Greylist) -> Result<(), StoreError> {
+        sqlite::open(&open::file(settings), &open::KIND)?;
         Ok(())
     }
 
@@ -282,8 +291,8 @@ impl GreylistStore for SqliteStore {
         self.read(move |connection| transfer::known(connection, key.as_ref(), limit))
     }
 
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, StoreError>> {
-        self.read(admin::stats)
+    fn stats(&self, known: KnownBy) -> BoxFuture<'_, Result<Stats, StoreError>> {
+        self.read(move |connection| admin::stats(connection, known))
     }
 
     fn purge(

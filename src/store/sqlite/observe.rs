@@ -35,7 +35,8 @@ const WRITE_ROW: &str = "\
     ON CONFLICT (client, sender, recipient) DO UPDATE SET first_seen = excluded.first_seen, \
     last_seen = excluded.last_seen, passed_at = excluded.passed_at, deferred = excluded.deferred, \
     passed = excluded.passed, last_ip = excluded.last_ip, last_name = excluded.last_name, \
-    origin = CASE excluded.origin WHEN 'smtp' THEN 'smtp' ELSE origin END";
+    origin = CASE WHEN origin = 'admin' AND excluded.passed_at IS NOT NULL THEN 'admin' \
+    WHEN excluded.origin = 'smtp' THEN 'smtp' ELSE origin END";
 
 const FORGET: &str = "DELETE FROM greylist WHERE client = ?1 AND sender = ?2 AND recipient = ?3";
 
@@ -124,7 +125,9 @@ fn note(
         networks.begins(network);
     }
     let own = rows.first().copied().flatten();
-    let only_used = said == Greylisted::Passed && own.is_some_and(|own| own.passed_at.is_some());
+    // The first mail behind an administrator's word is noted whenever it comes.
+    let only_used =
+        said == Greylisted::Passed && own.is_some_and(|own| own.passed_at.is_some() && own.passed > 0);
     if only_used && own.is_some_and(|own| !judge::apart(terms, own.last_seen, *now)) {
         return Ok(said);
     }

@@ -184,7 +184,7 @@ pub(super) fn pass(
 ) -> Result<usize> {
     let conditions = Conditions::of(filter);
     let sql = format!(
-        "UPDATE greylist SET passed_at = ?, last_seen = ? WHERE passed_at IS NULL AND {} \
+        "UPDATE greylist SET passed_at = ?, last_seen = ?, origin = 'admin' WHERE passed_at IS NULL AND {} \
          AND client = ? AND sender = ? AND recipient = ?",
         conditions.sql
     );

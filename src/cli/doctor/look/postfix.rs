@@ -78,6 +78,7 @@ pub(in crate::cli::doctor) fn instances(
         findings.extend(found.unwrap_or_else(|failure| {
             let why = match failure {
                 Failure::Says(_, why) => why,
+                Failure::Greylist(e) => e.to_string(),
                 Failure::Output(e) => e.to_string(),
             };
             note(format!("not looked at: {}", why.trim()))

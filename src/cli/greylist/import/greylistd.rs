@@ -8,6 +8,7 @@ use super::{
     Item, Items,
     keys::{Keys, Triplet, client},
     lines::Lines,
+    unreadable::Unreadable,
 };
 use crate::store::Record;
 use std::{collections::HashMap, path::Path};
@@ -16,11 +17,19 @@ use std::{collections::HashMap, path::Path};
 const LIMIT: usize = 2_000_000;
 
 /// Reads `states` with `triplets` beside it, or the directory of both.
-pub(super) fn open<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+pub(super) fn open<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     let states = if path.is_dir() { path.join("states") } else { path.to_owned() };
+    if path.is_dir() && !states.exists() {
+        return Err("it has no file `states`: name greylistd's `statefile` itself".into());
+    }
+    if path.file_name().is_some_and(|name| name == "triplets") {
+        return Err(
+            "it does not say what has passed: name `states` beside it, or the directory of both".into()
+        );
+    }
     let triplets = states.with_file_name("triplets");
     let lines = Lines::open(&states)?;
-    let texts = texts(&triplets).map_err(|why| format!("{}: {why}", triplets.display()))?;
+    let texts = texts(&triplets).map_err(|why| why.of("the file `triplets` that belongs to it"))?;
     let mut section = Section::Other;
     Ok(Box::new(lines.filter_map(move |line| match line {
         Err(why) => Some(Err(why)),
@@ -42,7 +51,7 @@ enum Section {
 }
 
 /// What was hashed, by hash.
-fn texts(path: &Path) -> Result<HashMap<i64, String>, String> {
+fn texts(path: &Path) -> Result<HashMap<i64, String>, Unreadable> {
     let mut texts = HashMap::new();
     for line in Lines::open(path)? {
         let (_, Ok(line)) = line? else { continue };
@@ -52,7 +61,7 @@ fn texts(path: &Path) -> Result<HashMap<i64, String>, String> {
             texts.insert(hash, text.to_owned());
         }
         if texts.len() > LIMIT {
-            return Err(format!("it has more than {LIMIT} triplets"));
+            return Err(format!("it has more than {LIMIT} triplets").into());
         }
     }
     Ok(texts)

@@ -1,5 +1,7 @@
 //! Lines of a text file or of standard input, of bounded length.
 
+use super::unreadable::Unreadable;
+use crate::config;
 use std::{
     fs::File,
     io::{self, BufRead, BufReader},
@@ -20,7 +22,7 @@ pub(super) type Line = Result<String, &'static str>;
 
 impl Lines {
     /// Of a file; `-` is standard input.
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
+    pub(super) fn open(path: &Path) -> Result<Self, Unreadable> {
         Ok(Self::of(open(path)?))
     }
 
@@ -75,20 +77,20 @@ impl Iterator for Lines {
             Ok(None) => None,
             Err(error) => {
                 self.from = Box::new(io::empty());
-                Some(Err(format!("behind line {}: {error}", self.number)))
+                Some(Err(format!("behind line {}: {}", self.number, config::reason(&error))))
             }
         }
     }
 }
 
 /// A file for reading; `-` is standard input.
-pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, String> {
+pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, Unreadable> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(io::stdin())));
     }
-    let file = File::open(path).map_err(|e| e.to_string())?;
+    let file = File::open(path).map_err(|e| Unreadable::File(config::reason(&e)))?;
     if file.metadata().is_ok_and(|about| about.is_dir()) {
-        return Err("it is a directory".to_owned());
+        return Err(Unreadable::File("it is a directory".to_owned()));
     }
     Ok(Box::new(BufReader::new(file)))
 }

@@ -5,6 +5,7 @@ use super::{
     Item, Items,
     keys::{Keys, Triplet, client},
     lines::Lines,
+    unreadable::Unreadable,
 };
 use crate::{store::Record, time::Timestamp};
 use std::{path::Path, time::Duration};
@@ -15,7 +16,7 @@ pub(super) fn open<'a>(
     delay: Duration,
     autowhite: Duration,
     keys: &'a Keys<'a>,
-) -> Result<Items<'a>, String> {
+) -> Result<Items<'a>, Unreadable> {
     let lines = Lines::open(file)?;
     Ok(Box::new(lines.filter_map(move |line| match line {
         Err(why) => Some(Err(why)),

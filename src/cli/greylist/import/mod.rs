@@ -15,6 +15,7 @@ mod report;
 mod sheet;
 mod spamd;
 mod sqlgrey;
+mod unreadable;
 
 use super::Context;
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
 };
 use clap::ValueEnum;
 use keys::Keys;
-use report::{Progress, Report};
+use report::{Kind, Progress, Report};
 use std::{
     fmt, mem,
     path::{Path, PathBuf},
@@ -44,7 +45,7 @@ pub(super) struct Args {
     file: PathBuf,
     /// Change nothing, only say what there is
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// postgrey and milter-greylist: the delay that it was set to, by which its
     /// rows passed or began [default: theirs, 5m and 30m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -64,11 +65,12 @@ const DETAILS: &str = "\
 Passed rows stay passed, known clients stay known, and who waits goes on waiting
 from its first attempt. What is too old by [greylist] is left out. What mailward
 has learnt itself is never made worse, so that importing twice changes nothing
-and an interrupted import can be run again. It may run beside the daemon. Senders are brought into the form in which
-mailward looks them up: what both forms leave out of an address (numbers, tags,
-extensions) may be left out already, what mailward keeps must be there. A passed
-row makes its network known for the sender's domain, as if mailward had seen it
-pass (not with `profile = \"postgrey\"`).
+and an interrupted import can be run again. It may run beside the daemon, and
+before it ever ran. Senders are brought into the form in which mailward looks
+them up: what both forms leave out of an address (numbers, tags, extensions) may
+be left out already, what mailward keeps must be there. A passed row makes its
+network known for the sender's domain, as if mailward had seen it pass (not with
+`profile = \"postgrey\"`): so more known clients may be new than the file has.
 
 postgrey         its directory (/var/lib/postgrey), one of its files, or the
                  text of db5.3_dump. Stop postgrey first: what it has not
@@ -85,7 +87,9 @@ sqlgrey          its SQLite file, or a table as CSV (or tabs) with the names of
                    UNIX_TIMESTAMP(first_seen) AS first_seen,
                    UNIX_TIMESTAMP(last_seen) AS last_seen FROM from_awl'
                  connect waits; from_awl and domain_awl make a network known for
-                 a sender domain (not with `profile = \"postgrey\"`).
+                 a sender domain (not with `profile = \"postgrey\"`). Tables of
+                 who opted in or out are not taken over, since their meaning
+                 depends on sqlgrey's `optmethod`; the report says how to.
 milter-greylist  greylist.db. AUTO rows have passed, the others wait.
 greylistd        its directory (/var/lib/greylistd), or its file `states` with
                  `triplets` beside it. White rows have passed.
@@ -149,6 +153,9 @@ type Items<'a> = Box<dyn Iterator<Item = Result<Item, String>> + 'a>;
 pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let keys = Keys::new(context.settings, context.now, format!("import:{}", args.from));
     let items = open(args, &keys, context)?;
+    if args.from == Format::Sqlgrey {
+        sqlgrey::tell_left_out(&args.file, context)?;
+    }
     let mut report = Report::new(args.from, args.dry_run);
     let taken = take(items, args.dry_run, &mut report, context).await;
     let stopped = match &taken {
@@ -183,7 +190,7 @@ fn open<'a>(args: &Args, keys: &'a Keys<'a>, context: &mut Context<'_>) -> Resul
         Format::Spamd => spamd::open(file, keys),
         Format::Csv => own::open(file, keys),
     };
-    opened.map_err(|why| Failure::Says(Exit::InputOutput, format!("{}: {why}", file.display())))
+    opened.map_err(|why| why.failure(file))
 }
 
 /// Takes over all items; the words say why it ended before the end.
@@ -240,21 +247,32 @@ impl Batch {
         report: &mut Report,
         context: &mut Context<'_>,
     ) -> Result<(), Failure> {
-        self.records.extend(records);
+        // What an entry makes beside itself cannot be counted before it is written: others may make the same.
+        let own = if self.dry_run { 1 } else { records.len() };
+        self.records.extend(records.into_iter().take(own));
         if self.records.len() < self.size { Ok(()) } else { self.send(report, context).await }
     }
 
     async fn send(&mut self, report: &mut Report, context: &mut Context<'_>) -> Result<(), Failure> {
         let records = mem::take(&mut self.records);
-        if self.dry_run {
-            report.merged(self.judged(&records));
-            return Ok(());
-        }
-        if records.is_empty() {
-            return Ok(());
+        let mut kinds = Kind::ALL.map(|kind| (kind, Vec::<Record>::new()));
+        for record in records {
+            let own = Kind::of(&record);
+            if let Some((_, all)) = kinds.iter_mut().find(|(kind, _)| *kind == own) {
+                all.push(record);
+            }
         }
         let begun = Instant::now();
-        report.merged(context.store.import(records, self.ages, self.now).await?);
+        for (kind, records) in kinds {
+            if self.dry_run {
+                report.merged(kind, self.judged(&records));
+            } else if !records.is_empty() {
+                report.merged(kind, context.store.import(records, self.ages, self.now).await?);
+            }
+        }
+        if self.dry_run {
+            return Ok(());
+        }
         let took = begun.elapsed();
         self.size = if took > STEP { self.size / 2 } else { self.size + self.size / 4 }.clamp(10, 2_000);
         // The daemon's turn.

@@ -8,9 +8,11 @@ use super::{
     keys::{Keys, Triplet, client},
     lines::{self, Lines},
     named,
+    unreadable::Unreadable,
 };
 use crate::{
     cli::{Exit, Failure, greylist::Context},
+    config,
     store::Record,
     time::Timestamp,
 };
@@ -29,24 +31,24 @@ const WHOLE: u32 = 5;
 const SLACK: Duration = Duration::from_secs(2);
 
 /// Reads a directory, one of its files, or a dump.
-pub(super) fn open<'a>(path: &Path, delay: Duration, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+pub(super) fn open<'a>(path: &Path, delay: Duration, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     if !path.is_dir() {
         return one(path, delay, keys);
     }
-    let rows = one(&path.join("postgrey.db"), delay, keys).map_err(|why| format!("postgrey.db: {why}"))?;
+    let rows = one(&path.join("postgrey.db"), delay, keys).map_err(|why| why.of("postgrey.db"))?;
     let clients = path.join("postgrey_clients.db");
     // There is none with --auto-whitelist-clients=0.
     if !clients.exists() {
         return Ok(rows);
     }
-    let clients = one(&clients, delay, keys).map_err(|why| format!("postgrey_clients.db: {why}"))?;
+    let clients = one(&clients, delay, keys).map_err(|why| why.of("postgrey_clients.db"))?;
     Ok(Box::new(rows.chain(clients)))
 }
 
-fn one<'a>(path: &Path, delay: Duration, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+fn one<'a>(path: &Path, delay: Duration, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     let name = named(path);
     let mut text = lines::open(path)?;
-    let begin = text.fill_buf().map_err(|e| e.to_string())?;
+    let begin = text.fill_buf().map_err(|e| Unreadable::File(config::reason(&e)))?;
     if begin.starts_with(dump::BEGIN.as_bytes()) {
         let pairs = Dump::of(Lines::of(text));
         return Ok(Box::new(pairs.map(move |pair| {
@@ -59,10 +61,10 @@ fn one<'a>(path: &Path, delay: Duration, keys: &'a Keys<'a>) -> Result<Items<'a>
         })));
     }
     if !berkeley::is_btree(begin) {
-        return Err("it is neither a btree of Berkeley DB nor the text of db_dump".to_owned());
+        return Err("it is neither a btree of Berkeley DB nor the text of db_dump".into());
     }
     drop(text);
-    let pairs = Btree::open(File::open(path).map_err(|e| e.to_string())?)?;
+    let pairs = Btree::open(File::open(path).map_err(|e| Unreadable::File(config::reason(&e)))?)?;
     Ok(Box::new(pairs.map(move |pair| {
         Ok(match pair {
             Ok((key, value)) => {

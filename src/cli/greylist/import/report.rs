@@ -24,16 +24,44 @@ const FAULTS: usize = 10;
 pub(super) struct Report {
     from: String,
     dry_run: bool,
+    /// What stands in the file.
     rows: u64,
     known_clients: u64,
     exemptions: u64,
-    #[serde(flatten)]
-    merged: Merged,
     unused: u64,
     faulty: u64,
     faults: Vec<String>,
+    became: Became,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<String>,
+}
+
+/// What became of it: passed rows make known clients too.
+#[derive(Debug, Default, Serialize)]
+struct Became {
+    rows: Merged,
+    known_clients: Merged,
+    exemptions: Merged,
+}
+
+/// A kind of record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Row,
+    Known,
+    Exemption,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Row, Self::Known, Self::Exemption];
+
+    pub(super) fn of(record: &Record) -> Self {
+        match record {
+            Record::Row(_) => Self::Row,
+            Record::Known(_) => Self::Known,
+            Record::Exemption(_) => Self::Exemption,
+        }
+    }
 }
 
 impl Report {
@@ -44,28 +72,32 @@ impl Report {
             rows: 0,
             known_clients: 0,
             exemptions: 0,
-            merged: Merged::default(),
             unused: 0,
             faulty: 0,
             faults: Vec::new(),
+            became: Became::default(),
             stopped: None,
         }
     }
 
-    /// Counts records that were read.
+    /// Counts an entry of the file by its own record, which is the first.
     pub(super) fn count(&mut self, records: &[Record]) {
-        for record in records {
-            match record {
-                Record::Row(_) => self.rows += 1,
-                Record::Known(_) => self.known_clients += 1,
-                Record::Exemption(_) => self.exemptions += 1,
-            }
+        match records.first().map(Kind::of) {
+            Some(Kind::Row) => self.rows += 1,
+            Some(Kind::Known) => self.known_clients += 1,
+            Some(Kind::Exemption) => self.exemptions += 1,
+            None => {}
         }
     }
 
-    /// Counts what became of records.
-    pub(super) fn merged(&mut self, merged: Merged) {
-        self.merged = self.merged.and(merged);
+    /// Counts what became of records of one kind.
+    pub(super) fn merged(&mut self, kind: Kind, merged: Merged) {
+        let all = match kind {
+            Kind::Row => &mut self.became.rows,
+            Kind::Known => &mut self.became.known_clients,
+            Kind::Exemption => &mut self.became.exemptions,
+        };
+        *all = all.and(merged);
     }
 
     /// Counts an entry without use.
@@ -99,8 +131,8 @@ impl Report {
         if context.json {
             return json(self, context.out);
         }
-        let Merged { added, changed, same, expired } = self.merged;
-        let Self { from, rows, known_clients, exemptions, unused, faulty, .. } = self;
+        let exemptions = self.exemptions;
+        let Self { from, rows, known_clients, unused, faulty, became, .. } = self;
         let out = &mut context.out;
         let some = |count: u64, what| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
         let (rows, known_clients) = (some(*rows, "row"), some(*known_clients, "known client"));
@@ -108,15 +140,31 @@ impl Report {
         // Only ours has them.
         let read = match exemptions {
             0 => format!("{rows} and {known_clients}"),
-            count => format!("{rows}, {known_clients} and {}", some(*count, "exemption")),
+            count => format!("{rows}, {known_clients} and {}", some(count, "exemption")),
         };
         writeln!(out, "{from}: {read}, {unused} of no use, {faulty} faulty")?;
         if self.dry_run {
-            writeln!(out, "{added} of them would be taken over, {expired} are too old; nothing was changed")?;
+            let Became { rows, known_clients, exemptions: own } = became;
+            let mut fresh =
+                format!("{} and {}", some(rows.added, "row"), some(known_clients.added, "known client"));
+            if exemptions > 0 {
+                fresh = some(own.added, "exemption");
+            }
+            let old = rows.expired + known_clients.expired + own.expired;
+            writeln!(out, "{fresh} would be taken over, {old} are too old; nothing was changed")?;
+            return Ok(());
+        }
+        let kinds: &[_] = if exemptions > 0 {
+            &[("exemptions", became.exemptions)]
         } else {
+            &[("rows", became.rows), ("known clients", became.known_clients)]
+        };
+        for (what, merged) in kinds {
+            let Merged { added, changed, same, expired } = merged;
             writeln!(
                 out,
-                "{added} new, {changed} better than what was there, {same} changed nothing, {expired} too old"
+                "{what:<14} {added} new, {changed} improved, {same} changed nothing, \
+                 {expired} too old"
             )?;
         }
         Ok(())
@@ -145,7 +193,9 @@ impl Progress {
         self.next = Some(next + OFTEN);
         self.shown = true;
         let read = report.rows + report.known_clients + report.exemptions;
-        write!(err, "\r{read} entries read, {} taken over", report.merged.added + report.merged.changed)?;
+        let Became { rows, known_clients, exemptions } = &report.became;
+        let taken = rows.and(*known_clients).and(*exemptions);
+        write!(err, "\r{read} entries read, {} records taken over", taken.added + taken.changed)?;
         err.flush()
     }
 

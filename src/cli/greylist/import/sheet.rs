@@ -1,7 +1,7 @@
 //! Tables as CSV with the names of the columns in the first line, or with tabs as `mysql -B` prints them.
 
-use super::{Item, lines};
-use crate::store::Record;
+use super::{Item, lines, unreadable::Unreadable};
+use crate::{config, store::Record};
 use csv::{Reader, ReaderBuilder, StringRecord};
 use std::{
     cell::Cell,
@@ -62,16 +62,16 @@ impl Row<'_> {
 
 impl Sheet {
     /// Opens a file; `-` is standard input.
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
+    pub(super) fn open(path: &Path) -> Result<Self, Unreadable> {
         let mut from = lines::open(path)?;
-        let begin = from.fill_buf().map_err(|e| e.to_string())?;
+        let begin = from.fill_buf().map_err(|e| Unreadable::File(config::reason(&e)))?;
         let first = begin.split(|b| *b == b'\n').next().unwrap_or_default();
         let delimiter = if first.contains(&b'\t') { b'\t' } else { b',' };
         let left = Rc::new(Cell::new(LIMIT));
         let bounded = Bounded { from, left: left.clone() };
         let mut reader =
             ReaderBuilder::new().delimiter(delimiter).quoting(delimiter == b',').from_reader(bounded);
-        let columns = reader.headers().map_err(|e| e.to_string())?;
+        let columns = reader.headers().map_err(|e| format!("its first line: {}", why(&e)))?;
         let columns = columns.iter().map(str::to_owned).collect();
         Ok(Self { reader, left, columns, ended: false })
     }
@@ -100,7 +100,7 @@ impl Sheet {
             }
             Err(error) if matches!(error.kind(), csv::ErrorKind::Io(_)) => {
                 self.ended = true;
-                Some(Err(format!("behind line {}: {error}", self.reader.position().line())))
+                Some(Err(format!("behind line {}: {}", self.reader.position().line(), why(&error))))
             }
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
@@ -116,6 +116,7 @@ fn why(error: &csv::Error) -> String {
             format!("it has {len} fields, the first line has {expected_len}")
         }
         csv::ErrorKind::Utf8 { .. } => "it is no UTF-8".to_owned(),
-        other => format!("{other:?}"),
+        csv::ErrorKind::Io(error) => config::reason(error),
+        _ => "it is no CSV".to_owned(),
     }
 }

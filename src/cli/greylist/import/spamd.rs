@@ -5,6 +5,7 @@ use super::{
     Item, Items,
     keys::{Keys, Triplet, client},
     lines::Lines,
+    unreadable::Unreadable,
 };
 use crate::store::Record;
 use std::{path::Path, time::Duration};
@@ -13,7 +14,7 @@ use std::{path::Path, time::Duration};
 const WHITE: Duration = Duration::from_secs(864 * 3_600);
 
 /// Reads the lines.
-pub(super) fn open<'a>(file: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+pub(super) fn open<'a>(file: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     let lines = Lines::open(file)?;
     Ok(Box::new(lines.filter_map(move |line| match line {
         Err(why) => Some(Err(why)),

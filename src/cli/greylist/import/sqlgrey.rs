@@ -5,8 +5,17 @@ use super::{
     keys::{Keys, Triplet},
     lines,
     sheet::Sheet,
+    unreadable::{self, Unreadable},
 };
-use crate::store::Record;
+use crate::{
+    cli::{
+        Failure,
+        configured::quoted,
+        greylist::{Context, counted},
+    },
+    config, sqlite,
+    store::Record,
+};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use std::{collections::VecDeque, iter, net::IpAddr, path::Path};
 
@@ -82,10 +91,10 @@ fn source(text: &str) -> Result<(IpAddr, bool), String> {
 }
 
 /// Reads the file.
-pub(super) fn open<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+pub(super) fn open<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     if path != Path::new("-") {
         let mut file = lines::open(path)?;
-        let begin = file.fill_buf().map_err(|e| e.to_string())?;
+        let begin = file.fill_buf().map_err(|e| Unreadable::File(config::reason(&e)))?;
         if begin.starts_with(b"SQLite format 3\0") {
             return database(path, keys);
         }
@@ -93,7 +102,7 @@ pub(super) fn open<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Str
     sheet(path, keys)
 }
 
-fn sheet<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+fn sheet<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     let mut sheet = Sheet::open(path)?;
     let table = Table::ALL
         .into_iter()
@@ -102,20 +111,20 @@ fn sheet<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
     Ok(Box::new(iter::from_fn(move || sheet.next(|row| table.records(|name| row.field(name), keys)))))
 }
 
-fn database<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
+fn database<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, Unreadable> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|e| e.to_string())?;
+    let connection = Connection::open_with_flags(path, flags).map_err(unreadable::database)?;
     let mut tables = Vec::new();
     for table in Table::ALL {
         let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
         let found: i64 =
-            connection.query_row(sql, [table.name()], |row| row.get(0)).map_err(|e| e.to_string())?;
+            connection.query_row(sql, [table.name()], |row| row.get(0)).map_err(unreadable::database)?;
         if found > 0 {
             tables.push(table);
         }
     }
     if tables.is_empty() {
-        return Err("it has no table of sqlgrey".to_owned());
+        return Err("it has no table of sqlgrey".into());
     }
     let mut pages = Pages { connection, tables: tables.into(), after: i64::MIN };
     let mut page = VecDeque::new();
@@ -131,6 +140,39 @@ fn database<'a>(path: &Path, keys: &'a Keys<'a>) -> Result<Items<'a>, String> {
         }
         page.pop_front().map(Ok)
     })))
+}
+
+/// The tables of who is greylisted otherwise than the rest, their columns, and the command that says the same. Which of them
+/// mean anything, sqlgrey's `optmethod` says, which is not in the file.
+const OPTED: [(&str, &str, &str); 4] = [
+    ("optout_email", "email", "opt-out"),
+    ("optout_domain", "domain", "opt-out"),
+    ("optin_email", "email", "opt-in"),
+    ("optin_domain", "domain", "opt-in"),
+];
+
+/// Says what a SQLite file has that is not taken over, and how it can be.
+pub(super) fn tell_left_out(path: &Path, context: &mut Context<'_>) -> Result<(), Failure> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    for (table, column, command) in OPTED {
+        // What is no database, or has no such table, has nothing to tell.
+        let count = Connection::open_with_flags(path, flags).and_then(|file| {
+            file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0))
+        });
+        let Some(count) = count.ok().filter(|count| *count > 0) else { continue };
+        let entries = counted(usize::try_from(count).unwrap_or(usize::MAX), "row");
+        writeln!(
+            context.err,
+            "mailward: {entries} of {table} not taken over. Where sqlgrey's `optmethod` used it:\n  \
+             sqlite3 {} 'SELECT {column} FROM {table}' |\n  \
+             while read -r who; do mailward greylist {command} \"$who\" --reason sqlgrey; done",
+            quoted(path)
+        )?;
+        if command == "opt-in" {
+            writeln!(context.err, "  and set `opt_in = true` in [greylist]")?;
+        }
+    }
+    Ok(())
 }
 
 /// The tables, a page at a time.
@@ -150,7 +192,8 @@ impl Pages {
             self.tables.pop_front();
             self.after = i64::MIN;
         }
-        Some(page.map_err(|e| format!("table {}: {e}", table.name())))
+        let words = |error| sqlite::Error::from(error).words();
+        Some(page.map_err(|error| format!("table {}: {}", table.name(), words(error))))
     }
 
     fn page(&mut self, table: Table, keys: &Keys<'_>) -> rusqlite::Result<Vec<Item>> {
