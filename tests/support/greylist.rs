@@ -165,3 +165,11 @@ macro_rules! contract {
     )* };
 }
 pub(crate) use contract;
+
+/// A directory with an empty greylist.
+pub async fn empty() -> Directory {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    GreylistStore::forget(&store, Default::default(), Default::default()).await.unwrap();
+    directory
+}
