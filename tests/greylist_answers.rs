@@ -115,6 +115,21 @@ async fn a_list_that_ends_at_its_limit_says_so() {
 }
 
 #[tokio::test]
+async fn of_many_rows_the_first_are_shown_and_json_has_more() {
+    let directory = Directory::new();
+    let store = sqlite(&directory);
+    for number in 0..25 {
+        say(&store, attempt(&format!("a@{number}.example"), 0)).await;
+    }
+    let (exit, out, err) = command(&directory, "", &["show", "to@rcpt.example"]);
+    let note = "mailward: the first 20 rows are shown, and there are more: see `mailward greylist list`\n";
+    assert_eq!((exit, out.matches(" waits since ").count(), err.as_str()), (Exit::Success, 20, note));
+    let (_, out, err) = command(&directory, "", &["show", "to@rcpt.example", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((all["rows"].as_array().map(Vec::len), err.as_str()), (Some(25), ""));
+}
+
+#[tokio::test]
 async fn what_an_administrator_let_pass_is_told_apart_and_its_first_mail_is_seen() {
     let directory = Directory::new();
     let store = sqlite(&directory);

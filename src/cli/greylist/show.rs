@@ -50,7 +50,7 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
     for client in &known {
         known::print(client, &by, *now, out)?;
     }
-    for row in rows {
+    for row in rows.iter().take(SHOWN) {
         let state = match row.passed_at {
             Some(at) if row.origin == "admin" => {
                 let mail = if row.passed == 0 { ", no mail since" } else { "" };
@@ -82,10 +82,16 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
             escaped(&row.origin)
         )?;
     }
+    if rows.len() > SHOWN {
+        let command = "`mailward greylist list`";
+        writeln!(err, "mailward: the first {SHOWN} rows are shown, and there are more: see {command}")?;
+    }
     Ok(())
 }
 
-/// How many rows are shown of each part at most; `list` has more.
+/// How many rows a person is shown; `list` has more.
+const SHOWN: usize = 20;
+/// How many rows are looked at of each part at most.
 const LIMIT: u32 = 1_000;
 
 /// The rows in which something stands, in any of the three parts.
