@@ -28,7 +28,7 @@ use std::{
 };
 use support::{
     directory::Directory,
-    greylist::{T, attempt, rows, say, says, settings, sqlite},
+    greylist::{T, attempt, impatient, rows, say, says, settings, sqlite},
 };
 
 fn unavailable(why: &str) -> String {
@@ -47,7 +47,7 @@ fn beside(directory: &Directory) -> Vec<String> {
 #[tokio::test]
 async fn a_locked_database_is_waited_for_shortly_and_works_again() {
     let directory = Directory::new();
-    let store = sqlite(&directory);
+    let store = impatient(&directory);
     says(&store, &[("a@x.example", 0, "New 240")]).await;
     let other = Connection::open(settings(&directory).path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

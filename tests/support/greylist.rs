@@ -23,16 +23,18 @@ pub const T: i64 = 1_146_441_600;
 
 /// A store's settings in a directory of the test's own.
 pub fn settings(directory: &Directory) -> settings::Greylist {
-    settings::Greylist {
-        path: directory.path().join("greylist.db"),
-        busy_timeout: Duration::from_millis(20),
-        ..settings::Greylist::default()
-    }
+    settings::Greylist { path: directory.path().join("greylist.db"), ..settings::Greylist::default() }
 }
 
 /// The store of these settings; its clock stands still at [`T`].
 pub fn sqlite(directory: &Directory) -> SqliteStore {
     SqliteStore::new(&settings(directory), None, Arc::new(FixedClock::at(Timestamp(T))))
+}
+
+/// The same, one that hardly waits for a lock. Others wait as long as in service, for a loaded machine is slow.
+pub fn impatient(directory: &Directory) -> SqliteStore {
+    let settings = settings::Greylist { busy_timeout: Duration::from_millis(20), ..settings(directory) };
+    SqliteStore::new(&settings, None, Arc::new(FixedClock::at(Timestamp(T))))
 }
 
 /// An attempt of `192.0.2.1`, some seconds after T.
