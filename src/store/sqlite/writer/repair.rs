@@ -42,9 +42,11 @@ impl Writer {
                 return Err(StoreError::Busy(fault));
             }
             let opened = self.opened();
-            // What fails after a long time, such as a migration that has no room, is not begun again at once.
-            let took = begun.elapsed().saturating_mul(REST);
-            self.next_try = Some(Instant::now() + took.clamp(PAUSE, LONGEST_PAUSE));
+            let trouble = match &opened {
+                Err(StoreError::Database(error)) => error.trouble(),
+                Err(StoreError::Busy(_)) | Ok(_) => None,
+            };
+            self.next_try = Some(Instant::now() + rest(begun.elapsed(), trouble));
             match opened {
                 Ok(connection) => {
                     self.rescue(&connection);
@@ -147,6 +149,35 @@ impl Writer {
     }
 }
 
+/// How long a file is left alone that could not be opened. What failed after a long time, such as a migration that has no
+/// room, is not begun again at once; a lock was only waited for.
+fn rest(took: Duration, trouble: Option<Trouble>) -> Duration {
+    match trouble {
+        Some(Trouble::Locked) => PAUSE,
+        Some(_) | None => took.saturating_mul(REST).clamp(PAUSE, LONGEST_PAUSE),
+    }
+}
+
 fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_took_long_rests_long_and_a_lock_never() {
+        let cases = [
+            (0, Some(Trouble::Full), 200),
+            (5_000, Some(Trouble::Full), 50_000),
+            (5_000, None, 50_000),
+            (600_000, Some(Trouble::Disk), 300_000),
+            (5_000, Some(Trouble::Locked), 200),
+        ];
+        for (took, trouble, want) in cases {
+            let want = Duration::from_millis(want);
+            assert_eq!(rest(Duration::from_millis(took), trouble), want, "{took} {trouble:?}");
+        }
+    }
 }
