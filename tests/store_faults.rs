@@ -123,6 +123,31 @@ async fn a_full_disk_stops_nobody_and_room_mends_it() {
     drop(store);
 }
 
+#[test]
+fn a_copy_before_a_migration_is_not_begun_where_it_has_no_room() {
+    let directory = Directory::new();
+    let Some(mount) = Mount::new(&directory) else {
+        return skipped("a_copy_before_a_migration_is_not_begun_where_it_has_no_room");
+    };
+    let path = settings(&directory).path;
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../migrations/sqlite/0001_greylist.sql")).unwrap();
+    old.execute_batch(
+        "PRAGMA application_id = 1196579148; PRAGMA user_version = 1; \
+         INSERT INTO meta (key, value) VALUES ('long', hex(zeroblob(140000)))",
+    )
+    .unwrap();
+    let error = SqliteStore::make(&settings(&directory)).unwrap_err().to_string();
+    let copy = mount.0.join("greylist.db.schema1");
+    assert!(error.contains(&format!("{} takes ", copy.display())), "{error}");
+    assert!(!copy.exists());
+    // What is free in the file is not in the copy.
+    old.execute_batch("DELETE FROM meta").unwrap();
+    drop(old);
+    SqliteStore::make(&settings(&directory)).unwrap();
+    assert!(copy.exists());
+}
+
 #[tokio::test]
 async fn a_file_system_that_became_read_only_stops_nobody() {
     let directory = Directory::new();

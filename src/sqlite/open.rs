@@ -172,7 +172,7 @@ fn backup(connection: &Connection, path: &Path, kind: &Kind, found: i64) -> Resu
     }
     let unfinished = sidecar(path, &format!(".schema{found}.unfinished"));
     let cannot = |e: io::Error| Error::CannotOpen(copy.clone(), e.to_string());
-    room_for(path, &copy)?;
+    room_for(connection, path, &copy)?;
     forget(&unfinished).map_err(cannot)?;
     let written = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
     if let Err(e) = written {
@@ -186,14 +186,17 @@ fn backup(connection: &Connection, path: &Path, kind: &Kind, found: i64) -> Resu
     Ok(())
 }
 
-/// Whether a copy has room: to find that out by filling the disk would be everybody's trouble.
-fn room_for(path: &Path, copy: &Path) -> Result<(), Error> {
-    let (Ok(file), Ok(disk)) = (fs::metadata(path), statvfs(path)) else { return Ok(()) };
+/// Whether a copy has room, which holds no free pages: to find that out by filling the disk would be everybody's trouble.
+fn room_for(connection: &Connection, path: &Path, copy: &Path) -> Result<(), Error> {
+    let Ok(disk) = statvfs(path) else { return Ok(()) };
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
+    let takes = u64::try_from(pages.saturating_mul(number("page_size")?)).unwrap_or(u64::MAX);
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if free > file.len() {
+    if free > takes {
         return Ok(());
     }
-    let why = format!("{} takes {} bytes, {free} are free", copy.display(), file.len());
+    let why = format!("{} takes {takes} bytes, {free} are free", copy.display());
     Err(Error::Failed(Trouble::Full, why))
 }
 
