@@ -31,7 +31,7 @@ fn a_command_leaves_a_corrupt_file_where_it_is_and_says_so() {
     for arguments in [&["list"][..], &["show", "a@x.example"], &["stats"], &["purge"]] {
         let (exit, out, err) = command(&directory, "", arguments);
         let said = format!(
-            "mailward: the greylist {}/greylist.db is no database or a broken one: see whether `store` of [greylist] \
+            "mailward: the greylist {}/greylist.db is not a database, or a broken one: see whether `store` of [greylist] \
              names the right file; if it does, restart mailward, which keeps it under another name and begins a new one\n",
             directory.path().display()
         );

@@ -95,3 +95,35 @@ async fn an_exemption_covers_what_its_help_says() {
         assert!(help.contains(want), "{help}");
     }
 }
+
+#[test]
+fn what_is_set_for_a_recipient_is_shown_with_it() {
+    let directory = Directory::new();
+    for arguments in [
+        &["opt-out", "bob@example.org", "--reason", "asked \u{1b}[2Jfor it"][..],
+        &["opt-in", "example.org"],
+        &["opt-out", "eva@example.org"],
+        &["opt-out", "bob@other.example"],
+    ] {
+        assert_eq!(command(&directory, "", arguments).0, Exit::Success, "{arguments:?}");
+    }
+    let (bob, domain) = (
+        "bob@example.org has `opt-out` for good: asked \\u{1b}[2Jfor it\n",
+        "example.org has `opt-in` for good\n",
+    );
+    let eva = "eva@example.org has `opt-out` for good\n";
+    let cases = [
+        ("<Bob@example.org>", format!("{domain}{bob}")),
+        ("example.org", format!("{domain}{bob}{eva}")),
+        ("@example.org", format!("{domain}{bob}{eva}")),
+        ("ann@example.org", domain.to_owned()),
+        ("192.0.2.1", "nothing is known of it\n".to_owned()),
+        ("notexample.org", "nothing is known of it\n".to_owned()),
+    ];
+    for (what, want) in cases {
+        assert_eq!(command(&directory, "", &["show", what]).1, want, "{what}");
+    }
+    let (_, out, _) = command(&directory, "", &["show", "eva@example.org", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(shown["exemptions"].as_array().map(Vec::len), Some(2));
+}

@@ -129,7 +129,7 @@ pub(super) fn fault(path: &Path, failure: Failure) -> Failure {
         Trouble::Corrupt => unusable(
             path,
             Exit::InputOutput,
-            "is no database or a broken one: see whether `store` of [greylist] names the right file; if it does, \
+            "is not a database, or a broken one: see whether `store` of [greylist] names the right file; if it does, \
              restart mailward, which keeps it under another name and begins a new one",
         ),
         Trouble::CannotOpen => unusable(

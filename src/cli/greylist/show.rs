@@ -3,7 +3,7 @@
 use super::{
     Context,
     addresses::{self, Forms, SHOWN_LIMIT},
-    counted, json, known,
+    counted, exempted, json, known,
     list::age,
 };
 use crate::{
@@ -13,10 +13,13 @@ use crate::{
         domain,
         text::{cut, escaped},
     },
-    store::{Entry, Filter, GreylistStore, sqlite::SqliteStore},
-    time::format_duration,
+    store::{Entry, Exemption, Filter, GreylistStore, sqlite::SqliteStore},
+    time::{Timestamp, format_duration},
 };
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 /// Show all that is known of an address, a domain or a client
 #[derive(Debug, clap::Args)]
@@ -37,56 +40,74 @@ pub(super) async fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Fa
     let Context { store, settings, now, out, err, .. } = context;
     let rows = found(store, settings, &args.what).await?;
     let known = known::of(store, &settings.prefixes, &args.what).await?;
-    if rows.is_empty() && known.is_empty() {
+    let exemptions = exemptions_of(&args.what, store.exemptions(*now).await?);
+    let nothing = rows.is_empty() && known.is_empty() && exemptions.is_empty();
+    if nothing {
         writeln!(err, "mailward: {}", looked_for(&args.what))?;
     }
     if context.json {
-        return json(&serde_json::json!({ "rows": rows, "known_clients": known }), out);
+        let all = serde_json::json!({ "exemptions": exemptions, "rows": rows, "known_clients": known });
+        return json(&all, out);
     }
-    if rows.is_empty() && known.is_empty() {
+    if nothing {
         writeln!(out, "nothing is known of it")?;
+    }
+    for Exemption { kind, value, until, reason, .. } in &exemptions {
+        let end = until.map_or_else(|| "for good".to_owned(), |until| format!("until {}", until.rfc5322()));
+        let reason = if reason.is_empty() { String::new() } else { format!(": {}", escaped(reason)) };
+        // As the command is called that made it.
+        writeln!(out, "{} has `{}` {end}{reason}", escaped(value), kind.word().replace('_', "-"))?;
     }
     let by = context.settings.known_by(*now);
     for client in &known {
         known::print(client, &by, *now, out)?;
     }
-    for row in rows.iter().take(SHOWN) {
-        let state = match row.passed_at {
-            Some(at) if row.origin == "admin" => {
-                let mail = if row.passed == 0 { ", no mail since" } else { "" };
-                format!("passed by an administrator {}{mail}", at.rfc5322())
-            }
-            Some(at) => {
-                let waited = u64::try_from(at.0.saturating_sub(row.first_seen.0)).unwrap_or(0);
-                let waited = format_duration(Duration::from_secs(waited));
-                format!("passed {} after {waited}", at.rfc5322())
-            }
-            None => format!("waits since {}", row.first_seen.rfc5322()),
-        };
-        let sender = escaped(&row.sender);
-        writeln!(out, "{} from <{sender}> to <{}>", escaped(&row.client), escaped(&row.recipient))?;
-        writeln!(out, "    {state}")?;
-        let seen = age(row.last_seen, *now);
-        let hours = match row.passed {
-            0 => String::new(),
-            hours => format!(", mail in {}", counted(usize::try_from(hours).unwrap_or(usize::MAX), "hour")),
-        };
-        writeln!(out, "    last seen {seen} ago, deferred {}{hours}", times(row.deferred))?;
-        let name = row.last_name.as_deref().unwrap_or("unknown");
-        let address = row.last_ip.as_deref().unwrap_or("unknown");
-        writeln!(
-            out,
-            "    last from {}[{}], origin {}",
-            escaped(name),
-            escaped(address),
-            escaped(&row.origin)
-        )?;
+    for one in rows.iter().take(SHOWN) {
+        row(one, *now, out)?;
     }
     if rows.len() > SHOWN {
         let command = "`mailward greylist list`";
         writeln!(err, "mailward: the first {SHOWN} rows are shown, and there are more: see {command}")?;
     }
     Ok(())
+}
+
+/// Prints a row.
+fn row(row: &Entry, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    let state = match row.passed_at {
+        Some(at) if row.origin == "admin" => {
+            let mail = if row.passed == 0 { ", no mail since" } else { "" };
+            format!("passed by an administrator {}{mail}", at.rfc5322())
+        }
+        Some(at) => {
+            let waited = u64::try_from(at.0.saturating_sub(row.first_seen.0)).unwrap_or(0);
+            let waited = format_duration(Duration::from_secs(waited));
+            format!("passed {} after {waited}", at.rfc5322())
+        }
+        None => format!("waits since {}", row.first_seen.rfc5322()),
+    };
+    let sender = escaped(&row.sender);
+    writeln!(out, "{} from <{sender}> to <{}>", escaped(&row.client), escaped(&row.recipient))?;
+    writeln!(out, "    {state}")?;
+    let seen = age(row.last_seen, now);
+    let hours = match row.passed {
+        0 => String::new(),
+        hours => format!(", mail in {}", counted(usize::try_from(hours).unwrap_or(usize::MAX), "hour")),
+    };
+    writeln!(out, "    last seen {seen} ago, deferred {}{hours}", times(row.deferred))?;
+    let name = row.last_name.as_deref().unwrap_or("unknown");
+    let address = row.last_ip.as_deref().unwrap_or("unknown");
+    writeln!(out, "    last from {}[{}], origin {}", escaped(name), escaped(address), escaped(&row.origin))
+}
+
+/// What is set for a recipient or its domain, or for a domain and its addresses.
+fn exemptions_of(what: &str, all: Vec<Exemption>) -> Vec<Exemption> {
+    let Ok(asked) = exempted::read(what) else { return Vec::new() };
+    let domain = |value: &str| value.rsplit_once('@').map_or_else(|| value.to_owned(), |(_, d)| d.to_owned());
+    let is_domain = !asked.contains('@');
+    let holds =
+        |value: &str| *value == asked || *value == domain(&asked) || (is_domain && domain(value) == asked);
+    all.into_iter().filter(|exemption| holds(&exemption.value)).collect()
 }
 
 /// How many rows a person is shown; `list` has more.
