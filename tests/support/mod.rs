@@ -14,6 +14,7 @@ pub mod content;
 pub mod dialogue;
 pub mod directory;
 pub mod dns;
+pub mod doctor;
 pub mod greylist;
 pub mod hostile;
 pub mod login;
